@@ -1,0 +1,199 @@
+"""The app without a browser: its functions, and its API as a real client calls it."""
+
+import json
+import sys
+import urllib.request
+from pathlib import Path
+
+import pytest
+from app_server import MISSING_REPO, write_photo
+from gradio_client import Client, handle_file
+from gradio_client.exceptions import AppError
+from PIL import Image, ImageChops
+
+import app
+from unit.pipeline import Translator
+
+pytest_plugins = ["app_server"]
+TO_WINTER, TO_SUMMER = "summer → winter", "winter → summer"
+ELEMENTS = [
+    "photo", "direction", "flip", "translate", "before_after", "result_ab", "result_ba", "download", "temperature",
+    "grain", "seed", "dice", "count", "sample", "gallery", "model",
+]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def client(app_url: str, tmp_path_factory: pytest.TempPathFactory) -> Client:
+    return Client(app_url, verbose=False, download_files=tmp_path_factory.mktemp("downloads"))
+
+
+@pytest.fixture(scope="module")
+def seasons(checkpoints: Path) -> Translator:
+    return Translator.from_pretrained(checkpoints / "seasons")
+
+
+@pytest.fixture(scope="module")
+def photo(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_photo(tmp_path_factory.mktemp("photos") / "my photo.png")
+
+
+def same(a: Path | str | Image.Image, b: Path | str | Image.Image) -> bool:
+    """Equal but for rounding: the server may use its threads differently."""
+    a, b = (x if isinstance(x, Image.Image) else Image.open(x) for x in (a, b))
+    return a.size == b.size and max(high for _, high in ImageChops.difference(a, b).getextrema()) <= 1
+
+
+def elements(demo) -> dict[str, dict]:
+    return {c["props"]["elem_id"]: c["props"] for c in demo.config["components"] if c["props"].get("elem_id")}
+
+
+# ---- building the page
+
+
+def test_the_page_of_one_model(seasons, tmp_path):
+    page = elements(app.build_demo({"seasons": seasons}, tmp_path))
+    assert set(ELEMENTS) <= set(page)
+    assert "notice" not in page
+    assert page["model"]["visible"] is False
+    assert [label for label, _ in page["direction"]["choices"]] == [TO_WINTER, TO_SUMMER]
+    assert (page["result_ab"]["label"], page["result_ba"]["label"]) == (TO_WINTER, TO_SUMMER)
+
+
+def test_the_page_of_two_models_offers_both(checkpoints):
+    models, notice = app.find_models(checkpoints, [])
+    page = elements(app.build_demo(models, checkpoints, notice))
+    assert page["model"]["visible"] is True
+    assert [label for label, _ in page["model"]["choices"]] == ["seasons", "zoo"]
+
+
+def test_example_photos_know_their_direction(checkpoints, seasons):
+    rows, labels = app.example_photos(checkpoints, {"someone/seasons": seasons})
+    assert [row[1:] for row in rows] == [["someone/seasons", TO_WINTER], ["someone/seasons", TO_SUMMER]]
+    assert labels == ["A summer meadow", "Winter lake"]
+    assert "public domain" in app.example_credits(checkpoints, {"someone/seasons": seasons})
+
+
+def test_a_bad_folder_does_not_hide_a_good_one(checkpoints, tmp_path, capsys):
+    models, missing = app.load({"bad": tmp_path, "good": checkpoints / "seasons"})
+    assert (list(models), missing) == (["good"], ["bad"])
+    assert capsys.readouterr().err.startswith("bad: ")
+
+
+def test_no_models_is_one_sentence(tmp_path, monkeypatch):
+    monkeypatch.setattr(sys, "argv", ["app.py", "--checkpoints", str(tmp_path)])
+    monkeypatch.delenv("UNIT_MODELS", raising=False)
+    with pytest.raises(SystemExit, match=r"^No models found in "):  # text as the code: printed, and status 1
+        app.main()
+
+
+# ---- calling it
+
+
+def test_models(client):
+    assert client.predict(api_name="/models") == [
+        {"name": "seasons", "directions": [TO_WINTER, TO_SUMMER]},
+        {"name": "zoo", "directions": ["cat → dog", "dog → cat"]},
+    ]
+
+
+def test_only_the_documented_endpoints_are_named(client):
+    described = client.view_api(return_format="dict", print_info=False)
+    assert set(described["named_endpoints"]) == {"/translate", "/sample", "/models"}
+
+
+@pytest.mark.parametrize(("direction", "target"), [(TO_WINTER, "winter"), (TO_SUMMER, "summer")])
+def test_translate_is_what_the_translator_draws(client, seasons, photo, direction, target):
+    file = client.predict(image=handle_file(photo), direction=direction, api_name="/translate")
+    assert Path(file).name == f"my photo-{target}.png"
+    assert Image.open(file).size == (123, 77)
+    assert same(file, seasons.translate(photo, target))
+
+
+def test_translate_of_another_model(client, photo):
+    file = client.predict(image=handle_file(photo), direction="dog → cat", model="zoo", api_name="/translate")
+    assert Path(file).name == "my photo-cat.png"
+
+
+def test_seeds(client, photo):
+    def draw(seed: int, temperature: float) -> bytes:
+        settings = {"direction": TO_WINTER, "temperature": temperature, "grain": 2, "seed": seed}
+        return Path(client.predict(image=handle_file(photo), **settings, api_name="/translate")).read_bytes()
+
+    assert draw(1, 1.0) == draw(1, 1.0)
+    assert draw(1, 1.0) != draw(2, 1.0)
+    assert draw(1, 0.0) == draw(2, 0.0)
+
+
+def test_sample_draws_one_picture_a_seed(client, photo):
+    settings = {"image": handle_file(photo), "direction": TO_WINTER, "temperature": 2.0, "grain": 4}
+    files = client.predict(**settings, count=3, seed=5, api_name="/sample")
+    assert [Path(f).name for f in files] == [f"my photo-winter-{seed}.png" for seed in (5, 6, 7)]
+    assert not same(files[0], files[1])
+    assert same(files[2], client.predict(**settings, seed=7, api_name="/translate"))
+
+
+def test_samples_of_a_large_photo_are_small(client, tmp_path):
+    large = write_photo(tmp_path / "large.png", (1030, 206))
+    (file,) = client.predict(image=handle_file(large), direction=TO_WINTER, count=1, api_name="/sample")
+    assert Image.open(file).size == (app.SAMPLE_SIDE, app.SAMPLE_SIDE // 5)
+
+
+def test_a_photo_that_lies_on_its_side_comes_out_upright(client, photo, tmp_path):
+    exif = Image.Exif()
+    exif[0x0112] = 6  # orientation: turn by 90 degrees to see it
+    Image.open(photo).save(tmp_path / "side.jpg", exif=exif)
+    file = client.predict(image=handle_file(tmp_path / "side.jpg"), direction=TO_WINTER, api_name="/translate")
+    assert Image.open(file).size == (77, 123)
+    assert not Image.open(file).getexif()
+
+
+@pytest.mark.parametrize(
+    ("settings", "sentence"),
+    [
+        ({"direction": "summer → autumn"}, "choose summer → winter or winter → summer"),
+        ({"model": "../../etc"}, "choose seasons or zoo"),
+        ({"temperature": 3.5}, "Temperature must be a number from 0 to 3"),
+        ({"temperature": "hot"}, "Temperature must be a number"),
+        ({"grain": 0}, "Grain must be a number from 1 to 32"),
+        ({"seed": -1}, "Seed must be a number from 0"),
+    ],
+)
+def test_bad_settings_get_one_sentence(client, photo, settings, sentence):
+    with pytest.raises(AppError, match=sentence):
+        client.predict(**{"image": handle_file(photo), "direction": TO_WINTER, **settings}, api_name="/translate")
+
+
+def test_the_number_of_samples_is_limited(client, photo):
+    with pytest.raises(AppError, match="Number of samples must be a number from 1 to 8"):
+        client.predict(image=handle_file(photo), direction=TO_WINTER, count=9, api_name="/sample")
+
+
+def test_a_file_that_is_no_picture_gets_one_sentence(client, tmp_path):
+    bad = tmp_path / "holiday.png"
+    bad.write_text("not a picture")
+    with pytest.raises(AppError) as error:
+        client.predict(image=handle_file(bad), direction=TO_WINTER, api_name="/translate")
+    assert str(error.value) == "holiday.png is not a picture this program can read: try a JPEG or PNG file."
+
+
+def test_no_photo_gets_one_sentence(client):
+    with pytest.raises(AppError, match=r"^Please add a photo first\.$"):
+        client.predict(image=None, direction=TO_WINTER, api_name="/translate")
+
+
+@pytest.mark.parametrize("meta", [{}, {"meta": {"_type": "gradio.FileData"}}])
+def test_a_file_of_the_server_is_not_read(app_url, photo, meta):
+    """The Python client uploads every file it is given, so this goes round it."""
+    call = f"{app_url}/gradio_api/call/translate"
+    data = json.dumps({"data": [{"path": str(photo), **meta}, TO_WINTER, "seasons", 0, 1, 0]}).encode()
+    request = urllib.request.Request(call, data, {"Content-Type": "application/json"})
+    event = json.load(urllib.request.urlopen(request))["event_id"]
+    answer = urllib.request.urlopen(f"{call}/{event}").read().decode()
+    assert answer.startswith("event: error")
+    assert ".png" not in answer
+
+
+def test_the_server_tells_visitors_about_the_missing_repository(client):
+    (notice,) = [c["props"]["value"] for c in client.config["components"] if c["props"].get("elem_id") == "notice"]
+    assert MISSING_REPO in notice
+    assert "the models that came with the app" in notice

@@ -1,0 +1,37 @@
+"""Blocks against what they are short for."""
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from unit.blocks import FoldedUpConv, PixelNorm, PreNormResBlock, UpConv, Upsample2
+
+
+def test_upsample2_is_nearest_neighbour():
+    x = torch.randn(2, 3, 5, 7)
+    torch.testing.assert_close(Upsample2()(x), F.interpolate(x, scale_factor=2, mode="nearest"))
+
+
+@pytest.mark.parametrize("size", [(1, 1), (2, 5), (8, 6)])
+def test_folded_upconv_is_resize_then_convolution(size):
+    torch.manual_seed(0)
+    folded, plain = FoldedUpConv(5, 3).double(), UpConv(5, 3, 3).double()
+    plain[1].load_state_dict(folded.state_dict())
+    x = torch.randn(2, 5, *size, dtype=torch.float64, requires_grad=True)
+    torch.testing.assert_close(folded(x), plain(x))
+    torch.testing.assert_close(*(torch.autograd.grad(net(x).square().sum(), x)[0] for net in (folded, plain)))
+
+
+def test_pixel_norm_is_layer_norm_of_each_pixel():
+    torch.manual_seed(0)
+    norm = PixelNorm(6)
+    nn.init.normal_(norm.weight)
+    x = torch.randn(2, 6, 4, 5)
+    expected = F.layer_norm(x[1, :, 2, 3], (6,), norm.weight, norm.bias)
+    torch.testing.assert_close(norm(x)[1, :, 2, 3], expected)
+
+
+def test_a_new_residual_block_is_the_identity():
+    block, x = PreNormResBlock(4), torch.randn(1, 4, 6, 6)
+    torch.testing.assert_close(block(x) - x, block.conv2.bias.view(1, -1, 1, 1).expand_as(x))

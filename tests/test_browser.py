@@ -1,0 +1,214 @@
+"""The page in a real browser: headless Chromium, driven as a visitor would. UNIT_NO_BROWSER=1 leaves these out."""
+
+import base64
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from app_server import MISSING_REPO, write_photo
+from playwright.sync_api import Browser, BrowserContext, Locator, Page, expect, sync_playwright
+
+pytest_plugins = ["app_server"]
+expect.set_options(timeout=30_000)  # the machine may be busy
+QUIET = [
+    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+    "--disable-component-update", "--disable-sync",
+]  # fmt: skip
+CAMERA = ["--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"]
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    chromium = next(filter(os.path.exists, ["/usr/bin/chromium", shutil.which("chromium") or ""]), None)
+    if chromium is None:
+        pytest.fail("Chromium is missing: apt-get install chromium, or set UNIT_NO_BROWSER=1 to leave these tests out")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium, args=QUIET + CAMERA)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def context(browser: Browser) -> Iterator[BrowserContext]:
+    context = browser.new_context(locale="en-US", viewport={"width": 1280, "height": 900})
+    yield context
+    context.close()
+
+
+@pytest.fixture
+def page(context: BrowserContext, app_url: str) -> Iterator[Page]:
+    """The app, open. Afterwards: nothing went wrong in the page, and it asked no other machine for anything."""
+    page = context.new_page()
+    errors: list[str] = []
+    strangers: list[str] = []
+    page.on("console", lambda m: errors.append(m.text) if m.type == "error" else None)
+    page.on("pageerror", lambda e: errors.append(str(e)))
+    page.on("request", lambda r: None if r.url.startswith((app_url, "data:", "blob:")) else strangers.append(r.url))
+    page.goto(app_url)
+    page.locator("#translate").wait_for()
+    yield page
+    assert strangers == []
+    assert errors == []
+
+
+@pytest.fixture
+def photo(tmp_path: Path) -> Path:
+    return write_photo(tmp_path / "photo.png")
+
+
+def upload(page: Page, photo: Path) -> None:
+    page.locator("#photo input[type=file]").set_input_files(photo)
+    expect(page.locator("#photo img")).to_be_visible()
+
+
+def after(page: Page) -> Locator:
+    """The right-hand picture of the slider."""
+    return page.locator("#before_after img").nth(1)
+
+
+def sources(images: Locator) -> list[str]:
+    """The addresses of pictures name their contents: another address is another picture."""
+    return images.evaluate_all("images => images.map(image => image.src)")
+
+
+def is_drawn(image: Locator) -> bool:
+    return image.evaluate("image => image.decode().then(() => image.naturalWidth > 0)")
+
+
+def test_translate_and_flip(page, photo):
+    upload(page, photo)
+    page.locator("#translate").click()
+    for name in ("result_in", "result_ab", "result_ba"):
+        expect(page.locator(f"#{name} img")).to_be_visible()
+        assert is_drawn(page.locator(f"#{name} img"))
+    assert page.locator("#result_ab img").get_attribute("alt") == "Your photo, summer → winter"
+    assert sources(after(page)) == sources(page.locator("#result_ab img"))
+    with page.expect_download() as download:
+        page.locator("#download").click()
+    assert download.value.suggested_filename == "photo-winter.png"
+
+    winter = after(page).get_attribute("src")
+    page.locator("#flip").click()
+    expect(page.get_by_role("radio", name="winter → summer")).to_be_checked()
+    expect(after(page)).not_to_have_attribute("src", winter)
+    assert sources(after(page)) == sources(page.locator("#result_ba img"))
+    with page.expect_download() as download:
+        page.locator("#download").click()
+    assert download.value.suggested_filename == "photo-summer.png"
+
+    page.get_by_role("radio", name="summer → winter").check()
+    expect(after(page)).to_have_attribute("src", winter)
+
+
+def test_sample_with_mouse_and_keyboard(page, photo):
+    upload(page, photo)
+    pictures = page.locator("#gallery .grid-wrap img")
+    page.locator("#sample").click()
+    expect(pictures).to_have_count(4)
+    first = sources(pictures)
+    assert len(set(first)) == 4
+
+    page.locator("#temperature input[type=range]").focus()
+    page.keyboard.press("ArrowRight")
+    expect(page.get_by_text("seed 0, temperature 1.1")).to_be_visible()
+    assert set(sources(pictures)).isdisjoint(first)
+
+    page.locator("#temperature input[type=range]").fill("1")
+    expect(page.get_by_text("seed 0, temperature 1", exact=True)).to_be_visible()
+    assert sources(pictures) == first  # the same settings, the same pictures
+
+    page.locator("#count input[type=number]").fill("2")
+    expect(pictures).to_have_count(2)
+    page.locator("#dice").click()
+    expect(page.get_by_text("seed 0, temperature 1", exact=True)).to_have_count(0)
+
+
+def test_many_quick_moves_end_on_the_last_one(page, photo):
+    upload(page, photo)
+    page.locator("#temperature input[type=range]").focus()
+    for _ in range(6):
+        page.keyboard.press("ArrowRight")
+    expect(page.get_by_text("seed 0, temperature 1.6")).to_be_visible()
+
+
+def test_without_a_photo(page):
+    page.locator("#translate").click()
+    expect(page.get_by_test_id("toast-body")).to_contain_text("Please add a photo first.")
+
+
+def test_a_file_that_is_no_picture(page, tmp_path):
+    bad = tmp_path / "holiday.png"
+    bad.write_text("not a picture")
+    page.locator("#photo input[type=file]").set_input_files(bad)
+    expect(page.locator("#photo img")).to_be_attached()
+    page.locator("#translate").click()
+    toast = page.get_by_test_id("toast-body")
+    expect(toast).to_contain_text("holiday.png is not a picture this program can read: try a JPEG or PNG file.")
+    expect(page.locator("#result_ab img")).to_have_count(0)
+
+
+def test_an_example_brings_its_direction_and_its_result(page):
+    page.get_by_role("button", name="Winter lake").click()
+    expect(page.locator("#result_ab img")).to_be_visible()
+    expect(page.get_by_role("radio", name="winter → summer")).to_be_checked()
+    assert sources(after(page)) == sources(page.locator("#result_ba img"))
+
+
+def test_another_model_has_other_directions(page, photo):
+    upload(page, photo)
+    page.locator("#model input").click()
+    page.get_by_role("option", name="zoo").click()
+    expect(page.get_by_role("radio", name="cat → dog")).to_be_checked()
+    expect(page.get_by_role("radio", name="summer → winter")).to_have_count(0)
+    expect(page.locator("#result_ba img")).to_be_visible()
+    expect(page.locator("#result_ab")).to_contain_text("cat → dog")
+
+
+def test_a_photo_from_the_camera(page):
+    page.get_by_role("button", name="Capture from camera").click()
+    page.get_by_text("Click to Access Webcam").click()
+    page.wait_for_function("document.querySelector('#photo video')?.videoWidth > 0")
+    page.get_by_role("button", name="capture photo").click()
+    expect(page.get_by_role("button", name="Remove Image")).to_be_visible()
+    page.locator("#translate").click()
+    expect(page.locator("#result_ba img")).to_be_visible()
+    assert is_drawn(after(page))
+
+
+def test_a_photo_from_the_clipboard(page, context, photo):
+    context.grant_permissions(["clipboard-read", "clipboard-write"])
+    page.evaluate(
+        """async data => {
+            const picture = await (await fetch("data:image/png;base64," + data)).blob();
+            await navigator.clipboard.write([new ClipboardItem({"image/png": picture})]);
+        }""",
+        base64.b64encode(photo.read_bytes()).decode(),
+    )
+    page.get_by_role("button", name="Paste from clipboard").click()
+    expect(page.locator("#photo img")).to_be_visible()
+    page.locator("#translate").click()
+    expect(page.locator("#result_ba img")).to_be_visible()
+
+
+def test_nothing_is_wider_than_a_phone(page, photo):
+    page.set_viewport_size({"width": 390, "height": 844})
+
+    def too_wide() -> int:
+        return page.evaluate("document.documentElement.scrollWidth - window.innerWidth")
+
+    assert too_wide() <= 0
+    upload(page, photo)
+    page.locator("#translate").click()
+    page.locator("#sample").click()
+    expect(page.locator("#gallery .grid-wrap img")).to_have_count(4)
+    expect(page.locator("#result_ba img")).to_be_visible()
+    assert too_wide() <= 0
+    bottom, top = (page.locator(i).bounding_box() for i in ("#translate", "#before_after"))
+    assert top["y"] - (bottom["y"] + bottom["height"]) < 100  # the result is right under the button
+
+
+def test_the_notice_is_visible(page):
+    expect(page.locator("#notice")).to_be_visible()
+    expect(page.locator("#notice")).to_contain_text(MISSING_REPO)

@@ -1,0 +1,250 @@
+"""Pictures of every kind against what is known to be in them."""
+
+import io
+import random
+import struct
+import zlib
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from unit import images
+from unit.images import ImageError, load_image, pad_to_multiple, to_image, to_tensor
+
+PIXELS = np.arange(2 * 3 * 3, dtype=np.uint8).reshape(2, 3, 3) * 14  # no two alike, so no turn goes unseen
+
+
+def pixel(image: Image.Image) -> tuple[int, ...]:
+    value = image.getpixel((0, 0))
+    assert isinstance(value, tuple)
+    return value
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_all_values_survive_the_way_there_and_back(channels: int) -> None:
+    values = np.arange(256 * channels).reshape(16, 16, channels).astype(np.uint8)
+    image = Image.fromarray(values[..., 0] if channels == 1 else values)
+    x = to_tensor(image, channels)
+    assert x.shape == (1, channels, 16, 16)
+    assert (x.min(), x.max()) == (-1, 1)
+    assert to_image(x).tobytes() == image.tobytes()
+    assert to_image(x[0]).tobytes() == image.tobytes()
+
+
+def test_to_tensor_keeps_rows_columns_and_channels_apart() -> None:
+    x = to_tensor(Image.fromarray(PIXELS), 3)
+    np.testing.assert_allclose(x[0].permute(1, 2, 0).numpy(), PIXELS / 127.5 - 1, atol=1e-6)
+
+
+def test_to_image_clamps_rounds_and_never_stretches() -> None:
+    x = torch.tensor([-3.0, -1.0, 0.5 / 127.5 - 1 + 1e-4, 0.2, 0.2001, 7.0]).view(1, 1, 1, 6)
+    assert list(to_image(x).tobytes()) == [0, 0, 1, 153, 153, 255]
+
+
+def test_to_tensor_wants_one_or_three_channels() -> None:
+    with pytest.raises(ValueError, match="channels is 4"):
+        to_tensor(Image.new("RGB", (4, 4)), 4)
+
+
+@pytest.mark.parametrize(
+    ("orientation", "upright"),
+    [
+        (1, PIXELS),
+        (2, PIXELS[:, ::-1]),
+        (3, PIXELS[::-1, ::-1]),
+        (4, PIXELS[::-1]),
+        (5, PIXELS.swapaxes(0, 1)),
+        (6, np.rot90(PIXELS, -1)),
+        (7, PIXELS[::-1, ::-1].swapaxes(0, 1)),
+        (8, np.rot90(PIXELS)),
+    ],
+)
+def test_orientation_is_applied(orientation: int, upright: np.ndarray, tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    Image.fromarray(PIXELS).save(tmp_path / "photo.png", exif=exif)
+    np.testing.assert_array_equal(np.asarray(load_image(tmp_path / "photo.png")), upright)
+
+
+def test_unreadable_exif_does_not_cost_the_photo(tmp_path: Path) -> None:
+    Image.fromarray(PIXELS).save(tmp_path / "photo.png", exif=b"Exif\0\0no such thing")
+    np.testing.assert_array_equal(np.asarray(load_image(tmp_path / "photo.png")), PIXELS)
+
+
+def palette_with_a_hole() -> Image.Image:
+    image = Image.new("P", (2, 1), 0)
+    image.putpalette([255, 0, 0, 0, 0, 255])
+    image.putpixel((1, 0), 1)
+    image.info["transparency"] = 0
+    return image
+
+
+@pytest.mark.parametrize(
+    ("image", "expected"),
+    [
+        (Image.new("RGBA", (1, 1), (255, 0, 0, 0)), (255, 255, 255)),
+        (Image.new("RGBA", (1, 1), (255, 0, 0, 255)), (255, 0, 0)),
+        (Image.new("RGBA", (1, 1), (0, 0, 0, 51)), (204, 204, 204)),
+        (Image.new("LA", (1, 1), (0, 51)), (204, 204, 204)),
+        (Image.new("L", (1, 1), 77), (77, 77, 77)),
+        (Image.new("1", (1, 1), 1), (255, 255, 255)),
+        (Image.new("CMYK", (1, 1), (0, 0, 0, 0)), (255, 255, 255)),
+        (Image.new("CMYK", (1, 1), (0, 255, 255, 0)), (255, 0, 0)),
+        (palette_with_a_hole(), (255, 255, 255)),
+        (palette_with_a_hole().crop((1, 0, 2, 1)), (0, 0, 255)),
+    ],
+)
+def test_every_mode_becomes_rgb_on_white(image: Image.Image, expected: tuple[int, ...]) -> None:
+    rgb = load_image(image)
+    assert rgb.mode == "RGB"
+    assert pixel(rgb) == expected
+
+
+def test_a_colour_declared_transparent_becomes_white(tmp_path: Path) -> None:
+    image = Image.new("RGB", (2, 1), (10, 20, 30))
+    image.putpixel((1, 0), (1, 2, 3))
+    image.save(tmp_path / "logo.png", transparency=(10, 20, 30))
+    assert load_image(tmp_path / "logo.png").tobytes() == bytes([255, 255, 255, 1, 2, 3])
+
+
+def test_sixteen_bits_are_divided_by_257(tmp_path: Path) -> None:
+    levels = np.arange(256, dtype=np.uint16).reshape(16, 16)
+    Image.fromarray(levels * 257).save(tmp_path / "scan.png")
+    Image.fromarray(levels * 257).save(tmp_path / "scan.tif")
+    for name in ("scan.png", "scan.tif"):
+        np.testing.assert_array_equal(np.asarray(load_image(tmp_path / name))[..., 0], levels)
+    dark = load_image(Image.fromarray(np.array([[0, 2570]], dtype=np.uint16)))
+    assert dark.tobytes() == bytes([0] * 3 + [10] * 3)  # not stretched to what is in it
+
+
+@pytest.mark.parametrize("kind", [np.int32, np.float32])
+def test_modes_without_a_range_are_stretched_only_if_they_must(kind: type) -> None:
+    kept = Image.fromarray(np.array([[3, 100, 200]], dtype=kind))
+    assert load_image(kept).tobytes()[::3] == bytes([3, 100, 200])
+    stretched = Image.fromarray(np.array([[-1000, 0, 1000]], dtype=kind))
+    assert load_image(stretched).tobytes()[::3] == bytes([0, 128, 255])
+
+
+def test_numbers_that_are_none_become_black() -> None:
+    odd = Image.fromarray(np.array([[np.nan, np.inf, -np.inf, 9]], dtype=np.float32))
+    assert load_image(odd).tobytes()[::3] == bytes([0, 0, 0, 9])
+
+
+def test_the_first_frame_of_an_animation(tmp_path: Path) -> None:
+    first, second = Image.new("RGB", (4, 4), "red"), Image.new("RGB", (4, 4), "blue")
+    first.save(tmp_path / "two.gif", save_all=True, append_images=[second])
+    assert pixel(load_image(tmp_path / "two.gif")) == (255, 0, 0)
+
+
+def test_nothing_but_pixels_remains(tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    exif[0x010E] = "my house"
+    exif.get_ifd(0x8825)[1] = "N"  # GPS
+    Image.fromarray(PIXELS).save(tmp_path / "photo.jpg", exif=exif, comment="my house", dpi=(300, 300))
+    photo = load_image(tmp_path / "photo.jpg")
+    assert photo.info == {}
+    assert len(photo.getexif()) == 0
+    written = io.BytesIO()
+    photo.save(written, "JPEG")
+    assert b"my house" not in written.getvalue()
+    assert b"Exif" not in written.getvalue()
+
+
+def test_the_image_given_is_left_as_it_was() -> None:
+    image = Image.fromarray(PIXELS)
+    image.info["comment"] = "mine"
+    load_image(image).putpixel((0, 0), (9, 9, 9))
+    assert image.tobytes() == PIXELS.tobytes()
+    assert image.info == {"comment": "mine"}
+
+
+def png_of_size(width: int, height: int) -> bytes:
+    """A file that says how large it is, and ends where the pixels should begin."""
+    header = b"IHDR" + struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    start = b"\x89PNG\r\n\x1a\n" + struct.pack(">I", 13) + header + struct.pack(">I", zlib.crc32(header))
+    return start + struct.pack(">I", 1000) + b"IDAT"
+
+
+def encoded(kind: str) -> bytes:
+    file = io.BytesIO()
+    Image.effect_noise((40, 30), 60).convert("RGB").save(file, kind)
+    return file.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", "photo.png is empty"),
+        (b"# A list of things to do\n" * 9, "photo.png is not a picture"),
+        (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", "photo.png is not a picture"),
+        (encoded("JPEG")[:600], "photo.png is damaged"),
+        (encoded("PNG")[:600], "photo.png is damaged"),
+        (png_of_size(10_001, 10_000), "photo.png is too large: at most 100 million"),
+        (png_of_size(60_000, 60_000), "photo.png is too large"),
+        (png_of_size(4, 4), "photo.png is damaged"),
+    ],
+    ids=["empty", "text", "postscript", "half jpeg", "half png", "large", "bomb", "no pixels"],
+)
+@pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning")
+def test_bad_files_get_one_sentence_without_folders(content: bytes, message: str, tmp_path: Path) -> None:
+    (tmp_path / "photo.png").write_bytes(content)
+    with pytest.raises(ImageError, match=message) as caught:
+        load_image(tmp_path / "photo.png")
+    assert str(tmp_path) not in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_what_is_not_a_file_at_all(tmp_path: Path) -> None:
+    with pytest.raises(ImageError, match=r"There is no file away.jpg"):
+        load_image(tmp_path / "away.jpg")
+    with pytest.raises(ImageError, match="is a folder"):
+        load_image(str(tmp_path))
+    with pytest.raises(ImageError, match="has no pixels"):
+        load_image(Image.new("RGB", (0, 5)))
+    with pytest.raises(ImageError, match="colour mode La"):
+        load_image(Image.new("La", (2, 2)))
+
+
+def test_too_many_pixels_are_refused_in_memory_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(images, "MAX_PIXELS", 99)
+    assert load_image(Image.new("RGB", (9, 11))).size == (9, 11)
+    with pytest.raises(ImageError, match="too large"):
+        load_image(Image.new("RGB", (10, 10)))
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")  # Pillow's, about what it finds in the ruins
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "GIF", "WEBP", "BMP", "TIFF"])
+def test_damage_anywhere_gives_a_picture_or_a_sentence(kind: str, tmp_path: Path) -> None:
+    good, dice = encoded(kind), random.Random(0)
+    for _ in range(60):
+        bad = bytearray(good)
+        for _ in range(dice.randint(1, 8)):
+            bad[dice.randrange(min(len(bad), 400))] = dice.randrange(256)
+        (tmp_path / "x").write_bytes(bad[: dice.randint(1, len(bad))])
+        try:
+            assert load_image(tmp_path / "x").mode == "RGB"
+        except ImageError as error:
+            assert str(error).startswith("x ")  # noqa: PT017 - a picture is as good an outcome
+
+
+@pytest.mark.parametrize("size", [(1, 1), (1, 50), (17, 16), (7, 9), (33, 64), (40, 200)])
+@pytest.mark.parametrize("margin", [0, 16])
+def test_padding_can_be_cut_off_again(size: tuple[int, int], margin: int) -> None:
+    x = torch.rand(2, 3, *size)
+    padded, window = pad_to_multiple(x, 4, margin)
+    for side, grown in zip(size, padded.shape[-2:], strict=True):
+        assert grown % 4 == 0
+        assert 2 * margin <= grown - side <= 2 * margin + 3
+    assert torch.equal(padded[(..., *window)], x)
+    assert all(s.start == margin for s in window)
+
+
+def test_padding_mirrors_and_where_it_cannot_repeats() -> None:
+    row = torch.arange(5.0).view(1, 1, 1, 5)
+    padded, _ = pad_to_multiple(row, 1, 2)
+    assert padded[0, 0, 0].tolist() == [2, 1, 0, 1, 2, 3, 4, 3, 2]
+    assert torch.equal(padded, padded[:, :, :1].expand_as(padded))  # one row: nothing to mirror

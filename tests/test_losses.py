@@ -1,0 +1,72 @@
+"""Losses against closed forms and torch's own."""
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch.distributions import Bernoulli, Laplace, Normal, kl_divergence
+
+from unit.losses import discriminator_gan, gaussian_kl, generator_gan, reconstruction, weighted_sum
+
+torch.manual_seed(0)
+MEAN = torch.randn(2, 3, 4, 5)
+REAL = [torch.randn(2, 1, 4, 4), torch.randn(2, 1, 2, 2)]
+FAKE = [torch.randn(2, 1, 4, 4), torch.randn(2, 1, 2, 2)]
+
+
+def test_kl_is_twice_the_mean_of_torchs():
+    exact = kl_divergence(Normal(MEAN, 1.0), Normal(0.0, 1.0)).mean()
+    torch.testing.assert_close(gaussian_kl(MEAN), 2 * exact)
+
+
+def test_reconstruction_is_the_laplacian_likelihood_but_for_a_constant():
+    x = torch.randn_like(MEAN)
+    likelihood = Laplace(MEAN, 1.0).log_prob(x).mean()
+    torch.testing.assert_close(reconstruction(MEAN, x), -likelihood - torch.log(torch.tensor(2.0)))
+
+
+def test_bce_is_the_paper_s_cross_entropy():
+    def bce(logits: torch.Tensor, label: float) -> torch.Tensor:
+        return -Bernoulli(logits=logits).log_prob(torch.full_like(logits, label)).mean()
+
+    expected = torch.stack([bce(r, 1.0) + bce(f, 0.0) for r, f in zip(REAL, FAKE, strict=True)]).mean()
+    torch.testing.assert_close(discriminator_gan(REAL, FAKE, "bce"), expected)
+    torch.testing.assert_close(
+        generator_gan(FAKE[:1], "bce"), F.binary_cross_entropy_with_logits(FAKE[0], torch.ones_like(FAKE[0]))
+    )
+
+
+def test_lsgan_is_zero_for_a_perfect_discriminator():
+    ones, zeros = [torch.ones_like(r) for r in REAL], [torch.zeros_like(r) for r in REAL]
+    assert discriminator_gan(ones, zeros, "lsgan") == 0
+    assert discriminator_gan(zeros, ones, "lsgan") == 2
+    assert generator_gan(ones, "lsgan") == 0
+
+
+def test_hinge_stops_at_the_margin():
+    far = [torch.full_like(r, 5.0) for r in REAL]
+    assert discriminator_gan(far, [-f for f in far], "hinge") == 0
+    assert generator_gan(far, "hinge") == -5
+    undecided = [torch.zeros_like(r) for r in REAL]
+    assert discriminator_gan(undecided, undecided, "hinge") == 2
+
+
+@pytest.mark.parametrize("kind", ["bce", "lsgan", "hinge"])
+def test_each_scale_counts_the_same(kind):
+    """A scale with more patches does not weigh more: the reduction is a mean of means."""
+    alone = [discriminator_gan([r], [f], kind) for r, f in zip(REAL, FAKE, strict=True)]
+    torch.testing.assert_close(discriminator_gan(REAL, FAKE, kind), torch.stack(alone).mean())
+
+
+def test_half_precision_logits_are_summed_in_fp32():
+    logits = [torch.full((1, 1, 256, 256), 1.0, dtype=torch.bfloat16)]
+    assert generator_gan(logits, "hinge").dtype == torch.float32
+    assert reconstruction(MEAN.bfloat16(), MEAN.bfloat16()) == 0
+
+
+def test_weighted_sum_wants_the_same_names():
+    terms = {"recon": torch.tensor(2.0), "gan": torch.tensor(3.0)}
+    assert weighted_sum(terms, {"gan": 10.0, "recon": 1.0}) == 32
+    with pytest.raises(KeyError, match="same names"):
+        weighted_sum(terms, {"gan": 1.0})
+    with pytest.raises(ValueError, match="choose bce"):
+        generator_gan(FAKE, "wgan")

@@ -1,0 +1,1 @@
+"""Training: two folders of photos in, `checkpoints/<name>/` out. Start with `python -m train --help`."""

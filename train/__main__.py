@@ -1,0 +1,25 @@
+"""python -m train compact --data FOLDER [--run runs/mine] [--model.domain-a summer ...]"""
+
+import sys
+
+import tyro
+
+from train.config import presets
+from train.loop import train
+
+
+def main() -> int:
+    config = tyro.extras.overridable_config_cli(presets(tyro.MISSING), description=__doc__)
+    try:
+        train(config)
+    except KeyboardInterrupt:
+        print(f"stopped; the same command goes on from the last checkpoint in {config.run}", file=sys.stderr)
+        return 130
+    except ValueError as error:
+        print(error, file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,123 @@
+"""How much quicker a step is than its plain form, at equal network, batch and picture size: python -m train.benchmark
+
+The plain form is what the released code does: fp32, eager, and a generator pass of its own for the discriminator.
+Both forms run here, in turn, in one process; the share is of the fastest matrix multiplication measured beside them.
+"""
+
+import argparse
+import dataclasses
+import statistics
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+from torch import Tensor
+from torch.utils.flop_counter import FlopCounterMode
+
+from train.config import TrainConfig, presets
+from train.loop import compile_networks, train_step
+from train.state import TrainState
+from unit.losses import discriminator_gan, generator_gan, weighted_sum
+
+
+def plain_step(state: TrainState, x_a: Tensor, x_b: Tensor) -> None:
+    """The same update as `train_step`, with fakes drawn anew for each player."""
+    config, model, discriminator = state.config, state.model, state.discriminator
+
+    with torch.no_grad():
+        q_a, q_b = model.encode(x_a, "a"), model.encode(x_b, "b")
+        x_ba, x_ab = model.decode(q_b.sample(), "a"), model.decode(q_a.sample(), "b")
+        seen_a, seen_b, seen_ba, seen_ab = (state.look(x) for x in (x_a, x_b, x_ba, x_ab))
+    discriminator.requires_grad_(True)
+    d_loss = discriminator_gan(discriminator(seen_a, seen_b), discriminator(seen_ba, seen_ab), config.gan_loss)
+    state.opt_d.zero_grad()
+    d_loss.backward()
+    state.opt_d.step()
+
+    discriminator.requires_grad_(False)
+    out = model(x_a, x_b)
+    judged = discriminator(state.look(out.x_ba), state.look(out.x_ab))
+    losses = out.losses(x_a, x_b) | {"gan": 2 * generator_gan(judged, config.gan_loss)}
+    state.opt_g.zero_grad()
+    weighted_sum(losses, vars(config.weights)).backward()
+    state.opt_g.step()
+    state.step += 1
+    state.update_ema()
+
+
+def seconds(run: Callable[[], object], device: torch.device, repeats: int = 1) -> float:
+    """Wall seconds of `repeats` runs, divided by their number."""
+
+    def wait() -> None:
+        if device.type != "cpu":
+            getattr(torch, device.type).synchronize()
+
+    wait()
+    start = time.perf_counter()
+    for _ in range(repeats):
+        run()
+    wait()
+    return (time.perf_counter() - start) / repeats
+
+
+def matmul_peak(device: torch.device, dtype: torch.dtype) -> float:
+    """The best FLOP/s over ten products of square matrices."""
+    n = 4096 if device.type == "cuda" else 2048
+    a, b = (torch.randn(n, n, device=device).to(dtype) for _ in range(2))
+    torch.mm(a, b)
+    return 2 * n**3 / min(seconds(lambda: torch.mm(a, b), device) for _ in range(10))
+
+
+def count_flops(config: TrainConfig, x_a: Tensor, x_b: Tensor) -> int:
+    """Floating-point operations of one step of ours (two a multiplication and addition), forward and backward."""
+    state = TrainState.build(dataclasses.replace(config, precision="fp32"))
+    with FlopCounterMode(display=False) as counter:
+        train_step(state, x_a, x_b)
+    return counter.get_total_flops()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--preset", default="master2018", choices=presets(Path()))
+    parser.add_argument("--dim", type=int, default=32)
+    parser.add_argument("--size", type=int, default=128, help="side of the pictures in pixels")
+    parser.add_argument("--batch-size", type=int, default=4)
+    parser.add_argument("--steps", type=int, default=6, help="timed steps of each form")
+    parser.add_argument("--device", default="auto")
+    args = parser.parse_args()
+
+    config = presets(Path())[args.preset][1]
+    network = dataclasses.replace(config.model, dim=args.dim, image_size=args.size)
+    config = dataclasses.replace(config, model=network, batch_size=args.batch_size, device=args.device)
+
+    plain, ours = TrainState.build(dataclasses.replace(config, precision="fp32")), TrainState.build(config)
+    for net in (plain.model, plain.ema, plain.look, plain.discriminator):
+        net.to(memory_format=torch.contiguous_format)
+    compile_networks(ours)
+    device = ours.device
+    x_a, x_b = (torch.rand(args.batch_size, 3, args.size, args.size, device=device) * 2 - 1 for _ in "ab")
+    y_a, y_b = (x.to(memory_format=torch.channels_last) for x in (x_a, x_b))
+    flops = count_flops(config, y_a, y_b)
+
+    for _ in range(2):  # compilation, and the allocator's first look round
+        train_step(ours, y_a, y_b)
+    plain_step(plain, x_a, x_b)
+    times: dict[str, list[float]] = {"plain": [], "ours": []}
+    for _ in range(args.steps):  # in turn, so that a machine that changes its pace changes it for both
+        times["plain"].append(seconds(lambda: plain_step(plain, x_a, x_b), device))
+        times["ours"].append(seconds(lambda: train_step(ours, y_a, y_b), device))
+    median = {name: statistics.median(values) for name, values in times.items()}
+    peak = {dtype: matmul_peak(device, dtype) for dtype in (torch.float32, torch.bfloat16)}
+
+    share = flops / median["ours"] / peak[torch.bfloat16]
+    network_line = f"{args.preset}, dim {args.dim}, {args.size} px, batch {args.batch_size}"
+    print(f"{network_line}, torch {torch.__version__}, {device}")
+    print(f"matmul peak {peak[torch.float32] / 1e9:8.0f} GFLOP/s in fp32, {peak[torch.bfloat16] / 1e9:.0f} in bf16")
+    print(f"plain step  {median['plain']:8.3f} s, median of {args.steps}")
+    print(f"our step    {median['ours']:8.3f} s, {flops / 1e9:.0f} GFLOP: {share:.0%} of the bf16 matmul peak")
+    print(f"ratio       {median['plain'] / median['ours']:8.2f} x")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,120 @@
+"""What a run is: one frozen dataclass, and the presets. The command line is derived from it."""
+
+import dataclasses
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from unit.losses import GANLoss
+from unit.unit import UNITConfig
+
+
+@dataclass(frozen=True)
+class LossWeights:
+    """The lambdas. They multiply means, not sums (see unit/losses.py)."""
+
+    gan: float = 10.0
+    """lambda_0: the adversarial term on the translations."""
+    kl: float = 0.1
+    """lambda_1: the posterior of photos against the prior."""
+    recon: float = 100.0
+    """lambda_2: L1 of the reconstruction."""
+    cycle_kl: float = 0.1
+    """lambda_3: the posterior of translations against the prior."""
+    cycle: float = 100.0
+    """lambda_4: L1 of a -> b -> a."""
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """Options of a run. Saved in every checkpoint; a resumed run uses the options given to it."""
+
+    data: Path
+    """Folder with trainA, trainB and, for the sample grids, testA, testB."""
+    run: Path = Path("runs/unit")
+    """Folder of this run: checkpoints, log, grids. A run that is already there is resumed."""
+    model: UNITConfig = field(default_factory=UNITConfig)
+    """The network. Its image_size is the side of the training crops."""
+    discriminator: Literal["patch", "multiscale", "projected"] = "projected"
+    """patch: 2017. multiscale: 2018. projected: heads on frozen EfficientNet-Lite0 features; learns fastest."""
+    gan_loss: GANLoss = "hinge"
+    """bce: the paper. lsgan: 2018. hinge: with spectrally normalised discriminators."""
+    weights: LossWeights = field(default_factory=LossWeights)
+    """Weights of the loss terms."""
+    min_crop: float = 0.4
+    """Crops cover from this share of the photo's area up to all of it, and are resized to image_size."""
+    steps: int = 100_000
+    """Optimiser steps in all."""
+    batch_size: int = 8
+    """Photos of each domain a step."""
+    lr_g: float = 1e-4
+    """Learning rate of encoders and decoders."""
+    lr_d: float = 1e-4
+    """Learning rate of the discriminators."""
+    betas: tuple[float, float] = (0.5, 0.999)
+    """Adam's."""
+    weight_decay: float = 1e-4
+    """L2 in Adam, as in the released code."""
+    ema: float = 0.999
+    """Decay of the averaged generator, which is the one that is exported."""
+    seed: int = 0
+    """With the step, it decides every crop and every noise draw, so a resumed run repeats an uninterrupted one."""
+    device: str = "auto"
+    """auto: cuda, then mps, then cpu."""
+    precision: Literal["bf16", "fp32"] = "bf16"
+    """bf16 runs the networks under autocast; weights, losses and optimiser stay fp32."""
+    compile: bool = True
+    """torch.compile each encoder and decoder: a minute at the start, then about twice the speed."""
+    workers: int = 1
+    """Processes that read and crop photos."""
+    log_every: int = 50
+    """Steps between lines of metrics.jsonl."""
+    sample_every: int = 500
+    """Steps between sample grids."""
+    save_every: int = 500
+    """Steps between checkpoints. The two newest are kept."""
+
+    def to_json(self) -> str:
+        return json.dumps(dataclasses.asdict(self), default=str)
+
+
+def presets(data: Path) -> dict[str, tuple[str, TrainConfig]]:
+    """Name -> (one line for --help, the values). `data` fills the one field without a default."""
+    return {
+        "compact": (
+            "Ours: light on a CPU, projected discriminators, hours instead of weeks.",
+            TrainConfig(
+                data=data,
+                model=UNITConfig(layout="compact", image_size=128, dim=32, n_res=3, n_res_shared=1),
+                weights=LossWeights(gan=0.5, kl=0.01, recon=5.0, cycle_kl=0.01, cycle=5.0),
+                lr_g=3e-4,
+                lr_d=3e-4,
+                betas=(0.5, 0.99),
+                weight_decay=0.0,
+            ),
+        ),
+        "paper": (
+            "The 2017 networks, losses and weights, one photo of each domain a step.",
+            TrainConfig(
+                data=data,
+                model=UNITConfig(layout="paper", image_size=256, dim=64, n_res=3, n_res_shared=1),
+                discriminator="patch",
+                gan_loss="bce",
+                steps=500_000,
+                batch_size=1,
+            ),
+        ),
+        "master2018": (
+            "The authors' 2018 rewrite: nothing shared, LSGAN on three scales.",
+            TrainConfig(
+                data=data,
+                model=UNITConfig(layout="master2018", image_size=256, dim=64, n_res=4, n_res_shared=0),
+                discriminator="multiscale",
+                gan_loss="lsgan",
+                weights=LossWeights(gan=1.0, kl=0.01, recon=10.0, cycle_kl=0.01, cycle=10.0),
+                steps=1_000_000,
+                batch_size=1,
+            ),
+        ),
+    }

@@ -1,0 +1,99 @@
+"""From a run to what people load: python -m train.export RUN checkpoints/NAME
+
+Writes the averaged weights in fp16, `config.json` and a model card that tells how they came about.
+"""
+
+import argparse
+import json
+import sys
+from pathlib import Path
+
+from safetensors import safe_open
+
+from train.state import checkpoints
+from unit.hub import save_pretrained
+from unit.unit import UNIT, UNITConfig
+
+CARD = """---
+license: mit
+library_name: pytorch
+pipeline_tag: image-to-image
+tags: [unit, image-to-image, unpaired, pytorch]
+---
+
+# UNIT: {domain_a} and {domain_b}
+
+Draws photos of *{domain_a}* as *{domain_b}* and back, with one latent space for both
+([arXiv:1703.00848](https://arxiv.org/abs/1703.00848), layout `{layout}`, {parameters:.1f} M parameters, fp16).
+
+| training | |
+|---|---|
+| data | `{data}`, unpaired |
+| steps | {step:,} of {batch_size} photos of each domain: {images:,} photos seen |
+| time | {hours:.1f} h on {device} |
+| crops | {image_size} px, from {min_crop:.0%} to 100 % of the photo's area |
+| discriminators | {discriminator}, {gan_loss} loss |
+| weights | {weights} |
+| weights shipped | exponential average, decay {ema} |
+
+```python
+from unit import Translator
+
+translator = Translator.from_pretrained("checkpoints/{name}")
+translator.translate("photo.jpg", "{domain_b}").save("{domain_b}.png")
+```
+
+All options of the run:
+
+```json
+{config}
+```
+"""
+
+
+def export(run: Path, folder: Path, device: str = "a CPU", notes: str = "") -> Path:
+    """Write the newest checkpoint's averaged generator into `folder`. Returns the folder.
+
+    `notes` is Markdown that ends the card: limits, results, thanks. Raises ValueError if `run` has no checkpoint.
+    """
+    if not (paths := checkpoints(run)):
+        raise ValueError(f"{run} holds no checkpoint yet; they are written every --save-every steps.")
+    with safe_open(paths[-1], "pt", device="cpu") as file:
+        metadata = file.metadata()
+        weights = {k.removeprefix("ema."): file.get_tensor(k) for k in file.keys() if k.startswith("ema.")}  # noqa: SIM118
+    config = json.loads(metadata["config"])
+    model = UNIT(UNITConfig(**config["model"]))
+    model.load_state_dict(weights)
+
+    config["data"], config["run"] = Path(config["data"]).name, Path(config["run"]).name  # no folders of one machine
+    step = int(metadata["step"])
+    facts = config | config["model"] | {"name": folder.name, "step": step, "device": device}
+    facts |= {
+        "images": 2 * step * config["batch_size"],
+        "hours": float(metadata["seconds"]) / 3600,
+        "parameters": sum(p.numel() for p in model.parameters()) / 1e6,
+        "weights": ", ".join(f"{name} {value:g}" for name, value in config["weights"].items()),
+        "config": json.dumps(config, indent=1),
+    }
+    save_pretrained(model, folder, card=CARD.format(**facts) + notes)
+    return folder
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("run", type=Path, help="folder of the run")
+    parser.add_argument("folder", type=Path, help="where the checkpoint goes, for example checkpoints/mine")
+    parser.add_argument("--device", default="a CPU", help='what it was trained on, for the card: "one H100"')
+    parser.add_argument("--notes", type=Path, help="Markdown file to end the card with")
+    args = parser.parse_args()
+    try:
+        folder = export(args.run, args.folder, args.device, args.notes.read_text() if args.notes else "")
+    except (ValueError, OSError) as error:
+        print(error, file=sys.stderr)
+        return 1
+    print(f"wrote {folder}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,264 @@
+"""The command line: python -m unit translate | sample | interpolate | info. See --help for examples."""
+
+import argparse
+import io
+import os
+import sys
+from collections.abc import Collection, Iterator, Sequence
+from pathlib import Path
+
+import torch
+from PIL import Image
+from torch.utils.flop_counter import FlopCounterMode
+from tqdm import tqdm  # type: ignore[import-untyped]
+
+from unit.hub import CARD, WEIGHTS, find_checkpoint, load_pretrained, write_atomic
+from unit.images import SUFFIXES
+from unit.layouts import DOWNSAMPLING
+from unit.pipeline import Translator
+from unit.unit import UNIT, UNITConfig
+
+CHECKPOINTS = Path(__file__).parent.parent / "checkpoints"
+WRITABLE = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff")
+FAILURES = (ValueError, OSError, RuntimeError, MemoryError)  # of one picture or of a model; RuntimeError is PyTorch's
+
+EXAMPLES = """\
+examples:
+  python -m unit translate garden.jpg --to winter -o garden_winter.png
+  python -m unit translate photos more/*.jpg --to winter -o winter_photos
+  python -m unit translate garden.jpg --to winter -o out --temperature 1 --grain 8 --seed 3
+  python -m unit sample --count 4 -o pairs
+  python -m unit interpolate one.jpg two.jpg --to winter -o steps
+  python -m unit info --model owner/name
+"""
+
+
+class UsageError(Exception):
+    """What was asked for makes no sense; the message is one line that says why."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command. Returns the exit status: 0 done, 1 something failed, 2 not a command (as argparse has it)."""
+    options = _parser().parse_args(arguments)
+    try:
+        return options.run(options)
+    except UsageError as error:
+        return _complain(str(error), 2)
+    except FAILURES as error:
+        return _complain(_one_line(error), 1)
+    except KeyboardInterrupt:
+        return _complain("stopped.", 130)
+
+
+def translate(options: argparse.Namespace) -> int:
+    jobs = _jobs(options.input, options.output)
+    translator = _translator(options)
+    inputs = {_identity(source) for source, _ in jobs}
+    failed = 0
+    for source, output in tqdm(jobs, unit="photo", disable=None):  # no bar where nobody watches
+        try:
+            image = translator.translate(
+                source, options.to, temperature=options.temperature, grain=options.grain, seed=options.seed
+            )
+            _save(image, output, inputs)
+        except FAILURES as error:
+            failed += 1
+            tqdm.write(f"{source}: {_one_line(error)}", file=sys.stderr)
+    return 1 if failed else 0
+
+
+def sample(options: argparse.Namespace) -> int:
+    translator = _translator(options)
+    for i, pair in enumerate(translator.sample(options.count, size=options.size, seed=options.seed)):
+        for name, image in zip(translator.domains, pair, strict=True):
+            _save(image, options.output / f"{i:04d}_{name}.png")
+    return 0
+
+
+def interpolate(options: argparse.Namespace) -> int:
+    images = _translator(options).interpolate(options.first, options.second, options.to, options.steps)
+    inputs = {_identity(options.first), _identity(options.second)}
+    for i, image in enumerate(images):
+        _save(image, options.output / f"{i:04d}.png", inputs)
+    return 0
+
+
+def info(options: argparse.Namespace) -> int:
+    source = options.model or _default_model()
+    model = load_pretrained(source, revision=options.revision)
+    folder = find_checkpoint(source, revision=options.revision)
+    config = model.config
+    parts = {name: sum(p.numel() for p in part.parameters()) for name, part in model.named_children()}
+    width, height = options.size or (config.image_size, config.image_size)
+    print(f"domains     {config.domain_a} (a), {config.domain_b} (b)")
+    print(f"layout      {config.layout}, dim {config.dim}, trained on {config.image_size} pixel crops")
+    print(f"parameters  {sum(parts.values()):,}")
+    for name, count in parts.items():
+        print(f"  {name:<14}{count:>12,}")
+    print(f"on disk     {(folder / WEIGHTS).stat().st_size / 1e6:.1f} MB")
+    print(f"translating {width} x {height} pixels takes {flops(config, width, height) / 1e9:.2f} GFLOP")
+    if front := _front_matter(folder / CARD):
+        print(f"model card\n{front}")
+    return 0
+
+
+def flops(config: UNITConfig, width: int, height: int) -> int:
+    """Floating point operations to translate one picture, sides rounded up to multiples of 4, nothing mirrored."""
+    h, w = (-(-side // DOWNSAMPLING) * DOWNSAMPLING for side in (height, width))
+    with torch.device("meta"), FlopCounterMode(display=False) as counter:
+        UNIT(config).translate(torch.empty(1, config.channels_a, h, w), "a", "b")
+    return counter.get_total_flops()
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m unit",
+        description="Draw photos of one domain in the other, with a trained UNIT.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    model = argparse.ArgumentParser(add_help=False)
+    model.add_argument("--model", help="folder or Hub repository owner/name (default: the only folder in checkpoints/)")
+    model.add_argument("--revision", help="branch, tag or commit of the Hub repository")
+    seed = argparse.ArgumentParser(add_help=False)
+    seed.add_argument("--seed", type=int, help="of the noise (default: a new one each time)")
+    size = argparse.ArgumentParser(add_help=False)
+    size.add_argument("--size", type=_count, nargs=2, metavar=("W", "H"), help="pixels (default: the training crops')")
+    target = argparse.ArgumentParser(add_help=False)
+    target.add_argument("--to", required=True, metavar="DOMAIN", help="the domain to draw in, for example winter")
+
+    def command(name: str, help: str, *parents: argparse.ArgumentParser) -> argparse.ArgumentParser:
+        return commands.add_parser(name, help=help, description=help, parents=[model, *parents])
+
+    c = command("translate", "draw photos, or all photos of folders, in the other domain", target, seed)
+    c.add_argument("input", type=Path, nargs="+", help="picture or folder")
+    c.add_argument("-o", "--output", type=Path, required=True, help="a folder; or a file, for one picture")
+    c.add_argument(
+        "--temperature", type=float, default=0.0, help="strength of the noise, 1 as in training (default: 0)"
+    )
+    c.add_argument("--grain", type=_count, default=1, help="size of the noise in latent pixels (default: 1)")
+    c.set_defaults(run=translate)
+
+    c = command("sample", "draw pairs of pictures from nothing but noise", seed, size)
+    c.add_argument("--count", type=_count, default=1, help="number of pairs (default: 1)")
+    c.add_argument("-o", "--output", type=Path, required=True, help="a folder")
+    c.set_defaults(run=sample)
+
+    c = command("interpolate", "go from one photo to another through the latent space", target)
+    c.add_argument("first", type=Path)
+    c.add_argument("second", type=Path)
+    c.add_argument("--steps", type=_count, default=8, help="number of pictures (default: 8)")
+    c.add_argument("-o", "--output", type=Path, required=True, help="a folder")
+    c.set_defaults(run=interpolate)
+
+    c = command("info", "say what a model is, how large, and how it was trained", size)
+    c.set_defaults(run=info)
+    return parser
+
+
+def _count(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError("must be 1 or more")
+    return number
+
+
+def _translator(options: argparse.Namespace) -> Translator:
+    translator = Translator.from_pretrained(options.model or _default_model(), revision=options.revision)
+    target = getattr(options, "to", translator.domains[0])
+    if target not in translator.domains:
+        raise UsageError(f"--to {target}: this model draws {' and '.join(translator.domains)}.")
+    return translator
+
+
+def _default_model() -> Path:
+    found = sorted(p for p in CHECKPOINTS.glob("*") if p.is_dir())
+    if len(found) != 1:
+        names = ", ".join(p.name for p in found) or "none"
+        raise UsageError(f"say which model to use with --model (in checkpoints: {names}).")
+    return found[0]
+
+
+def _jobs(inputs: Sequence[Path], output: Path) -> list[tuple[Path, Path]]:
+    """Every picture and the file its drawing goes to. No two go to the same file."""
+    names_file = output.suffix.lower() in WRITABLE and not output.is_dir()
+    if names_file and (len(inputs) > 1 or inputs[0].is_dir()):
+        raise UsageError(f"-o {output} is one file, and there may be several pictures: name a folder.")
+    if names_file:
+        return [(inputs[0], output)]
+    if output.exists() and not output.is_dir():
+        raise UsageError(f"-o {output} is not a folder, nor a file of a kind that can be written.")
+
+    jobs: dict[Path, Path] = {}
+    for source, relative in _pictures(inputs, output):
+        target = output / relative.with_suffix(".png")
+        while target in jobs:  # tree.jpg and tree.png
+            target = target.with_name(f"{target.stem}_{source.suffix[1:]}.png")
+        jobs[target] = source
+    if not jobs:
+        raise ValueError(f"there are no pictures in {', '.join(map(str, inputs))}.")
+    return [(source, target) for target, source in jobs.items()]
+
+
+def _pictures(inputs: Sequence[Path], output: Path) -> Iterator[tuple[Path, Path]]:
+    """Files as they are, and all pictures below folders, each with the path it keeps in the output."""
+    for source in inputs:
+        if not source.is_dir():
+            yield source, Path(source.name)
+            continue
+        for where, folders, files in os.walk(source):
+            # What was drawn before is no input, should it lie in the same folder.
+            folders[:] = sorted(f for f in folders if not f.startswith(".") and not _same(Path(where, f), output))
+            for name in sorted(files):
+                if not name.startswith(".") and Path(name).suffix.lower() in SUFFIXES:
+                    yield Path(where, name), Path(where, name).relative_to(source)
+
+
+def _same(one: Path, other: Path) -> bool:
+    return _identity(one) == _identity(other)
+
+
+def _identity(path: Path) -> object:
+    """Equal for two names of one file: by its number on the disk if it exists, which links and case cannot hide."""
+    try:
+        status = path.stat()
+    except OSError:
+        return path.resolve()
+    return status.st_dev, status.st_ino
+
+
+def _save(image: Image.Image, path: Path, inputs: Collection[object] = ()) -> None:
+    if _identity(path) in inputs:
+        raise ValueError(f"{path} is an input and would be overwritten: choose another -o.")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    data = io.BytesIO()
+    image.save(data, Image.registered_extensions()[path.suffix.lower()], quality=95)
+    write_atomic(path, data.getvalue())
+
+
+def _front_matter(card: Path) -> str:
+    """The block between the first two lines of three dashes: data, training and figures, as its author wrote them."""
+    try:
+        first, *lines = card.read_text(encoding="utf-8").splitlines()
+        return "\n".join("  " + line for line in lines[: lines.index("---")]) if first == "---" else ""
+    except (OSError, ValueError):
+        return ""
+
+
+def _one_line(error: BaseException) -> str:
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.filename or 'the file'}: {error.strerror}."
+    if isinstance(error, MemoryError):
+        return "there is not enough memory."
+    return (str(error).strip() or type(error).__name__).splitlines()[0]
+
+
+def _complain(message: str, status: int) -> int:
+    print(message, file=sys.stderr)
+    return status
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,94 @@
+"""The three networks a UNIT can be made of, each one function: encoder, decoder and the block they share.
+
+    paper        the 2017 networks of the NIPS paper, as its authors released them
+    master2018   the authors' 2018 rewrite: instance norm, reflection padding, nothing shared
+    compact      ours: quick on a CPU, and its output at a pixel depends only on the pixels around it
+
+All work at a quarter of the image's resolution in the middle, with 4 * dim channels, and draw in [-1, 1].
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+from torch import nn
+
+from unit.blocks import (
+    FoldedUpConv,
+    InstanceResBlock,
+    PixelNorm,
+    PreNormResBlock,
+    UpConv,
+    init_kaiming,
+    init_normal,
+)
+
+DOWNSAMPLING = 4  # image pixels per latent pixel, along each side
+
+
+class Layout(NamedTuple):
+    encoder: Callable[[int, int], nn.Sequential]  # (channels, dim) -> image (N, channels, H, W) to (N, 4 dim, H/4, W/4)
+    decoder: Callable[[int, int], nn.Sequential]  # (channels, dim) -> the way back
+    block: Callable[[int], nn.Module]  # channels -> one residual block at the latent resolution
+    init: Callable[[nn.Module], None]  # for Module.apply: how each layer starts
+
+
+def _paper_encoder(channels: int, dim: int) -> nn.Sequential:
+    return nn.Sequential(
+        nn.Conv2d(channels, dim, 7, padding=3), nn.LeakyReLU(),
+        nn.Conv2d(dim, 2 * dim, 3, stride=2, padding=1), nn.LeakyReLU(),
+        nn.Conv2d(2 * dim, 4 * dim, 3, stride=2, padding=1), nn.LeakyReLU(),
+    )  # fmt: skip
+
+
+def _paper_decoder(channels: int, dim: int) -> nn.Sequential:
+    return nn.Sequential(
+        nn.ConvTranspose2d(4 * dim, 2 * dim, 3, stride=2, padding=1, output_padding=1), nn.LeakyReLU(),
+        nn.ConvTranspose2d(2 * dim, dim, 3, stride=2, padding=1, output_padding=1), nn.LeakyReLU(),
+        nn.ConvTranspose2d(dim, channels, 1), nn.Tanh(),
+    )  # fmt: skip
+
+
+def _master_encoder(channels: int, dim: int) -> nn.Sequential:
+    def conv(c_in: int, c_out: int, kernel: int, stride: int, padding: int) -> list[nn.Module]:
+        return [
+            nn.Conv2d(c_in, c_out, kernel, stride, padding, padding_mode="reflect"),
+            nn.InstanceNorm2d(c_out),
+            nn.ReLU(),
+        ]
+
+    return nn.Sequential(*conv(channels, dim, 7, 1, 3), *conv(dim, 2 * dim, 4, 2, 1), *conv(2 * dim, 4 * dim, 4, 2, 1))
+
+
+def _master_decoder(channels: int, dim: int) -> nn.Sequential:
+    # GroupNorm with one group is layer normalisation with an epsilon inside the root: no NaN on flat crops.
+    return nn.Sequential(
+        UpConv(4 * dim, 2 * dim, 5, "reflect"), nn.GroupNorm(1, 2 * dim), nn.ReLU(),
+        UpConv(2 * dim, dim, 5, "reflect"), nn.GroupNorm(1, dim), nn.ReLU(),
+        nn.Conv2d(dim, channels, 7, padding=3, padding_mode="reflect"), nn.Tanh(),
+    )  # fmt: skip
+
+
+def _compact_encoder(channels: int, dim: int) -> nn.Sequential:
+    # Full resolution is where a CPU spends its time on memory, so the first convolution already works on 2x2 pixels.
+    to_latent = nn.Conv2d(2 * dim, 4 * dim, 4, stride=2, padding=1)
+    # The posterior's noise has variance one. Means that start at about four standard deviations let the decoders see
+    # the photo from the first step; from PyTorch's own start they need a thousand steps to rise above the noise.
+    nn.init.normal_(to_latent.weight, std=0.2)
+    return nn.Sequential(
+        nn.PixelUnshuffle(2), nn.Conv2d(4 * channels, 2 * dim, 3, padding=1), PixelNorm(2 * dim), nn.SiLU(), to_latent
+    )
+
+
+def _compact_decoder(channels: int, dim: int) -> nn.Sequential:
+    # The last resize and convolution in one: no feature map is ever as large as the picture.
+    return nn.Sequential(
+        FoldedUpConv(4 * dim, 2 * dim), PixelNorm(2 * dim), nn.SiLU(),
+        FoldedUpConv(2 * dim, channels), nn.Tanh(),
+    )  # fmt: skip
+
+
+LAYOUTS = {
+    "paper": Layout(_paper_encoder, _paper_decoder, lambda c: InstanceResBlock(c, "zeros"), init_normal),
+    "master2018": Layout(_master_encoder, _master_decoder, lambda c: InstanceResBlock(c, "reflect"), init_kaiming),
+    "compact": Layout(_compact_encoder, _compact_decoder, PreNormResBlock, lambda module: None),  # PyTorch's own
+}

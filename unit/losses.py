@@ -1,0 +1,70 @@
+"""The terms of the objective, as pure functions of tensors. Equation numbers: arXiv:1703.00848.
+
+The paper's weights mean something only together with a reduction. Every function here takes the MEAN over all
+elements (batch, channels, pixels), as the authors' code does; a sum would need weights about 10^5 times smaller.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+GANLoss = Literal["bce", "lsgan", "hinge"]
+
+
+def reconstruction(x_hat: Tensor, x: Tensor) -> Tensor:
+    """Mean absolute error: minus the log-likelihood of the paper's Laplacian p_G(x|z), but for scale and a constant."""
+    return F.l1_loss(x_hat.float(), x.float())
+
+
+def gaussian_kl(mean: Tensor) -> Tensor:
+    """KL(N(mean, I) || N(0, I)) per latent element, times two: mean(mean^2).
+
+    The exact divergence is half of this, summed; the released code drops the half and takes the mean, and the
+    weight 0.1 belongs to that form.
+    """
+    return mean.float().square().mean()
+
+
+def discriminator_gan(real: Sequence[Tensor], fake: Sequence[Tensor], kind: GANLoss) -> Tensor:
+    """What the discriminator minimises: the mean over patches of each scale, averaged over the scales.
+
+    `real` and `fake` hold one tensor of logits (N, 1, h, w) a scale, of any size.
+    """
+    match kind:
+        case "bce":  # the paper's equation 5, negated
+            terms = [F.softplus(-r).mean() + F.softplus(f).mean() for r, f in _floats(real, fake)]
+        case "lsgan":
+            terms = [(r - 1).square().mean() + f.square().mean() for r, f in _floats(real, fake)]
+        case "hinge":
+            terms = [F.relu(1 - r).mean() + F.relu(1 + f).mean() for r, f in _floats(real, fake)]
+        case _:
+            raise ValueError(f"GAN loss {kind!r} is unknown: choose bce, lsgan or hinge")
+    return torch.stack(terms).mean()
+
+
+def generator_gan(fake: Sequence[Tensor], kind: GANLoss) -> Tensor:
+    """What the generator minimises: the non-saturating form for "bce", reductions as in `discriminator_gan`."""
+    match kind:
+        case "bce":
+            terms = [F.softplus(-f.float()).mean() for f in fake]
+        case "lsgan":
+            terms = [(f.float() - 1).square().mean() for f in fake]
+        case "hinge":
+            terms = [-f.float().mean() for f in fake]
+        case _:
+            raise ValueError(f"GAN loss {kind!r} is unknown: choose bce, lsgan or hinge")
+    return torch.stack(terms).mean()
+
+
+def weighted_sum(terms: Mapping[str, Tensor], weights: Mapping[str, float]) -> Tensor:
+    """sum_k weights[k] * terms[k]. Raises KeyError, naming the keys, unless both have the same ones."""
+    if terms.keys() != weights.keys():
+        raise KeyError(f"losses {sorted(terms)} and weights {sorted(weights)} must have the same names")
+    return torch.stack([weights[name] * terms[name] for name in weights]).sum()
+
+
+def _floats(real: Sequence[Tensor], fake: Sequence[Tensor]) -> list[tuple[Tensor, Tensor]]:
+    return [(r.float(), f.float()) for r, f in zip(real, fake, strict=True)]

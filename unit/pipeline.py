@@ -1,0 +1,267 @@
+"""Translator: photos in, photos out. The app, the command line and the evaluation all draw through it."""
+
+import copy
+import math
+from collections.abc import Callable, Iterator
+from itertools import product
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+from PIL import Image, ImageOps
+from torch import Generator, Tensor
+
+from unit.hub import load_pretrained
+from unit.images import load_image, pad_to_multiple, to_image, to_tensor
+from unit.layouts import DOWNSAMPLING
+from unit.unit import UNIT, Domain, UNITConfig, latent_noise
+
+BORDER = 16  # pixels mirrored around a photo, which keep the zeros that convolutions pad with out of sight
+TILE = 768  # pixels: the side of what is drawn at once of a large picture, without its surroundings
+
+Photo = str | Path | Image.Image  # whatever `load_image` takes
+Window = tuple[slice, slice]  # rows, columns
+
+
+class Translator:
+    """A trained UNIT for people who have photos: domains by name, any size, any kind of file, one call each.
+
+    A photo is a path or a PIL image (see `unit.images.load_image`, which raises ImageError); a drawing is a PIL image
+    of exactly the photo's size. Nothing is kept from call to call, so threads can share one Translator. Noise is
+    drawn on the CPU, so a seed means the same picture on every device, up to rounding.
+
+    Where the layout allows it, large pictures are drawn in tiles. The result is that of drawing them whole, and the
+    network needs no more memory for them than for one tile.
+    """
+
+    def __init__(self, model: UNIT, device: str | torch.device | None = None, dtype: torch.dtype | None = None):
+        """The model is copied, so training may go on with it. device and dtype None: the best this machine has."""
+        self.config = model.config
+        self.device = torch.device(device) if device is not None else _best_device()
+        self.dtype = dtype if dtype is not None else _best_dtype(self.device)
+        # channels_last is what convolutions on CPUs and CUDA are quick with; on MPS it has given wrong results.
+        self._format = torch.contiguous_format if self.device.type == "mps" else torch.channels_last
+        model = copy.deepcopy(model).eval().requires_grad_(False)
+        self._model = model.to(self.device, self.dtype).to(memory_format=self._format)
+        self._reach = reach(model.config)
+
+    @classmethod
+    def from_pretrained(
+        cls,
+        source: str | Path,
+        *,
+        revision: str | None = None,
+        device: str | torch.device | None = None,
+        dtype: torch.dtype | None = None,
+    ) -> "Translator":
+        """A folder, or a repository "owner/name" of the Hugging Face Hub. Raises `unit.hub.CheckpointError`."""
+        return cls(load_pretrained(source, revision=revision), device, dtype)
+
+    @property
+    def domains(self) -> tuple[str, str]:
+        """What people call domain a and domain b, for example ("summer", "winter")."""
+        return self.config.domain_a, self.config.domain_b
+
+    @torch.inference_mode()
+    def translate(
+        self, image: Photo, target: str, *, temperature: float = 0.0, grain: int = 1, seed: int | None = None
+    ) -> Image.Image:
+        """A photo of the other domain, drawn in `target`.
+
+        temperature: how much noise is added in the latent; 0 is none, 1 what the network was trained with.
+        grain: side of the squares that share one value of the noise, in latent pixels (4 picture pixels each).
+        seed: of the noise; None draws a new one each time.
+
+        Raises ValueError for an unknown domain, a temperature below 0 and a grain below 1.
+        """
+        b = self._domain(target)
+        a = _other(b)
+        return to_image(self._translate(self._photo(image, a), a, b, temperature, grain, seed))
+
+    @torch.inference_mode()
+    def reconstruct(self, image: Photo, domain: str) -> Image.Image:
+        """A photo of `domain`, encoded and drawn again in `domain`: what of it the latent keeps."""
+        a = self._domain(domain)
+        return to_image(self._translate(self._photo(image, a), a, a))
+
+    @torch.inference_mode()
+    def cycle(self, image: Photo, source: str) -> tuple[Image.Image, Image.Image]:
+        """A photo of `source`, drawn in the other domain, and from there back again: (x_ab, x_aba)."""
+        a = self._domain(source)
+        b = _other(a)
+        x_ab = self._translate(self._photo(image, a), a, b)
+        return to_image(x_ab), to_image(self._translate(x_ab, b, a))
+
+    @torch.inference_mode()
+    def sample(
+        self, n: int = 1, *, size: tuple[int, int] | None = None, seed: int | None = None
+    ) -> list[tuple[Image.Image, Image.Image]]:
+        """n pairs drawn from the prior, without a photo: one z, seen in both domains, in the order of `domains`.
+
+        size: (width, height) in pixels; by default the square of the training crops. For a seed, the first pairs
+        are the same whatever n is.
+        """
+        width, height = size or (self.config.image_size, self.config.image_size)
+        if n < 1 or width < 1 or height < 1:
+            raise ValueError(f"cannot draw {n} pairs of {width} x {height} pixels: every number must be 1 or more")
+        generator = _generator(seed)
+        blank, crop = self._pad(torch.zeros(1, 1, height, width))
+
+        def draw(z: Tensor, domain: Domain) -> Image.Image:
+            x = self._assemble(blank, lambda seen: self._model.decode(self._send(_cut(z, _latent(seen))), domain))
+            return to_image(_cut(x, crop))
+
+        latents = (self._noise(blank, generator) for _ in range(n))
+        return [(draw(z, "a"), draw(z, "b")) for z in latents]
+
+    @torch.inference_mode()
+    def interpolate(self, image_0: Photo, image_1: Photo, target: str, steps: int = 8) -> list[Image.Image]:
+        """From one photo to another along a straight line in the shared latent, drawn in `target`: `steps` pictures.
+
+        Both photos are of the other domain. The second is scaled and cropped to the size of the first.
+        """
+        if steps < 1:
+            raise ValueError(f"steps is {steps}: it counts pictures, so it must be 1 or more")
+        b = self._domain(target)
+        a = _other(b)
+        first = load_image(image_0)
+        second = ImageOps.fit(load_image(image_1), first.size)
+        (x_0, crop), (x_1, _) = (self._pad(self._photo(image, a)) for image in (first, second))
+
+        def draw(seen: Window) -> Tensor:
+            return self._model.interpolate(self._send(_cut(x_0, seen)), self._send(_cut(x_1, seen)), a, b, steps)
+
+        return [to_image(x) for x in _cut(self._assemble(x_0, draw), crop)]
+
+    def _translate(
+        self, x: Tensor, a: Domain, b: Domain, temperature: float = 0.0, grain: int = 1, seed: int | None = None
+    ) -> Tensor:
+        """x: (1, C, H, W) of domain a, any H and W -> the same size in domain b, float32 on the CPU."""
+        if not 0 <= temperature < math.inf:
+            raise ValueError(f"temperature is {temperature}: it must be 0 or more")
+        x, crop = self._pad(x)
+        # Drawn once for the whole picture, so that tiles agree about it.
+        eta = self._noise(x, _generator(seed), grain) if temperature else None
+
+        def draw(seen: Window) -> Tensor:
+            z = self._model.encode(self._send(_cut(x, seen)), a).mean
+            if eta is not None:
+                z = z + temperature * self._send(_cut(eta, _latent(seen)))
+            return self._model.decode(z, b)
+
+        return _cut(self._assemble(x, draw), crop)
+
+    def _assemble(self, x: Tensor, draw: Callable[[Window], Tensor]) -> Tensor:
+        """What `draw` makes of windows of x (1, C, H, W), put together: (N, C', H, W) float32 on the CPU."""
+        height, width = x.shape[-2:]
+        whole = torch.empty(0)
+        for tile in tiles(height, width, self._reach):
+            part = _cut(draw(tile.seen), tile.kept)
+            if not len(whole):
+                whole = torch.empty(*part.shape[:2], height, width)
+            _cut(whole, tile.core).copy_(part)
+        return whole
+
+    def _pad(self, x: Tensor) -> tuple[Tensor, Window]:
+        if self._reach is not None:
+            return pad_to_multiple(x, DOWNSAMPLING, BORDER)
+        # Statistics over the picture should be of the picture only, but there are none of a single latent pixel.
+        return pad_to_multiple(x, DOWNSAMPLING, 0 if min(x.shape[-2:]) > DOWNSAMPLING else DOWNSAMPLING)
+
+    def _noise(self, x: Tensor, generator: Generator, grain: int = 1) -> Tensor:
+        """N(0, 1) for the latent of x (1, C, H, W): (1, 4 dim, H/4, W/4) float32 on the CPU."""
+        h, w = (side // DOWNSAMPLING for side in x.shape[-2:])
+        like = torch.empty(1).expand(1, 4 * self.config.dim, h, w)  # only its shape is looked at
+        return latent_noise(like, generator=generator, grain=grain)
+
+    def _send(self, x: Tensor) -> Tensor:
+        return x.to(self.device, self.dtype, memory_format=self._format)
+
+    def _photo(self, image: Photo, domain: Domain) -> Tensor:
+        channels = self.config.channels_a if domain == "a" else self.config.channels_b
+        return to_tensor(load_image(image), channels)
+
+    def _domain(self, name: str) -> Domain:
+        if name not in self.domains:
+            raise ValueError(f"{name!r} is not a domain of this model: choose {' or '.join(self.domains)}")
+        return "a" if name == self.config.domain_a else "b"
+
+
+class Tile(NamedTuple):
+    seen: Window  # what the network is shown of the picture
+    core: Window  # the part of the picture that is drawn
+    kept: Window  # that part within `seen`
+
+
+def tiles(height: int, width: int, margin: int | None) -> Iterator[Tile]:
+    """Cover a picture, whose sides are multiples of 4, with tiles; `margin` None makes a single one of it."""
+    for rows, columns in product(_spans(height, margin), _spans(width, margin)):
+        yield Tile(*zip(rows, columns, strict=True))
+
+
+def reach(config: UNITConfig) -> int | None:
+    """How many pixels from an output pixel an input pixel can be and still matter to it; None: any number.
+
+    Counted at the latent resolution, for the compact layout. The encoder sees one latent pixel beyond its own before
+    the first residual block, the decoder one after the last, and each block, two 3x3 convolutions, two more. The
+    layouts with instance norm look at the whole picture.
+    """
+    if config.layout != "compact":
+        return None
+    blocks = 2 * (config.n_res + config.n_res_shared)  # those of the encoder and those of the decoder
+    return DOWNSAMPLING * (1 + 2 * blocks + 1)
+
+
+def _spans(length: int, margin: int | None) -> list[tuple[slice, slice, slice]]:
+    """Tiles along one side, as (seen, core, kept)."""
+    if margin is None or length <= TILE + 2 * margin:
+        return [(slice(0, length),) * 3]
+    step = math.ceil(length / math.ceil(length / TILE) / DOWNSAMPLING) * DOWNSAMPLING  # tiles of about equal size
+    spans = []
+    for start in range(0, length, step):
+        stop = min(start + step, length)
+        first, last = max(start - margin, 0), min(stop + margin, length)
+        spans.append((slice(first, last), slice(start, stop), slice(start - first, stop - first)))
+    return spans
+
+
+def _cut(x: Tensor, window: Window) -> Tensor:
+    rows, columns = window
+    return x[..., rows, columns]
+
+
+def _latent(window: Window) -> Window:
+    rows, columns = (slice(s.start // DOWNSAMPLING, s.stop // DOWNSAMPLING) for s in window)
+    return rows, columns
+
+
+def _other(domain: Domain) -> Domain:
+    return "b" if domain == "a" else "a"
+
+
+def _generator(seed: int | None) -> Generator:
+    generator = Generator()
+    if seed is None:
+        generator.seed()
+    elif -(2**63) <= seed < 2**64:
+        generator.manual_seed(seed)
+    else:
+        raise ValueError(f"seed is {seed}: it must fit in 64 bits")
+    return generator
+
+
+def _best_device() -> torch.device:
+    if torch.cuda.is_available():
+        return torch.device("cuda")
+    return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+
+
+def _best_dtype(device: torch.device) -> torch.dtype:
+    """bfloat16 where the hardware multiplies it, else float32. Measured on a CPU with AMX: four times as fast."""
+    if device.type == "cuda":
+        quick = torch.cuda.is_bf16_supported()
+    elif device.type == "cpu":  # PyTorch keeps these questions private, so ask gently; bool() is False
+        quick = any(getattr(torch.cpu, f"_is_{name}_supported", bool)() for name in ("amx_tile", "avx512_bf16"))
+    else:
+        quick = False
+    return torch.bfloat16 if quick else torch.float32

@@ -1,0 +1,214 @@
+"""UNIT: Unsupervised Image-to-Image Translation Networks (Liu, Breuel, Kautz, NIPS 2017, arXiv:1703.00848).
+
+Two domains, one latent space. A photo of either domain is encoded to a Gaussian over one shared latent map, and any
+point of that map can be drawn in either domain.
+"""
+
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
+
+import torch
+from torch import Generator, Tensor, nn
+
+from unit.layouts import DOWNSAMPLING, LAYOUTS
+from unit.losses import gaussian_kl, reconstruction
+
+Domain = Literal["a", "b"]  # the paper's X_1 and X_2
+
+
+@dataclass(frozen=True)
+class UNITConfig:
+    """Everything needed to rebuild the network; saved as `config.json` beside the weights."""
+
+    model: str = "unit"
+    """Which class reads this file."""
+    format: int = 1
+    """Version of this file; a newer one is refused, not guessed at."""
+    layout: Literal["paper", "master2018", "compact"] = "compact"
+    """Which networks (see unit/layouts.py)."""
+    domain_a: str = "a"
+    """What people call domain a, for example "summer"."""
+    domain_b: str = "b"
+    """What people call domain b, for example "winter"."""
+    channels_a: int = 3
+    """Image channels of domain a: 3 colour, 1 grey."""
+    channels_b: int = 3
+    """Image channels of domain b."""
+    image_size: int = 128
+    """Side in pixels of the training crops, and of the pictures drawn from the prior."""
+    dim: int = 32
+    """Width: the latent map has 4 * dim channels."""
+    n_res: int = 3
+    """Residual blocks of each encoder and decoder that belong to one domain."""
+    n_res_shared: int = 1
+    """Residual blocks tied between the domains, at the end of the encoders and again at the start of the decoders."""
+
+
+class Gaussian(NamedTuple):
+    """q(z|x) = N(mean, I): the paper's posterior, whose variance is one and not learned."""
+
+    mean: Tensor  # (N, 4 dim, H/4, W/4)
+
+    def sample(self, *, temperature: float = 1.0, generator: Generator | None = None, grain: int = 1) -> Tensor:
+        """z = mean + temperature * eta, eta ~ N(0, I): the reparameterisation trick. Same shape as `mean`."""
+        if temperature == 0:
+            return self.mean
+        return self.mean + temperature * latent_noise(self.mean, generator=generator, grain=grain)
+
+    def kl(self) -> Tensor:
+        """Divergence to the prior N(0, I), in the reduction of `gaussian_kl`. A scalar."""
+        return gaussian_kl(self.mean)
+
+
+def latent_noise(like: Tensor, *, generator: Generator | None = None, grain: int = 1) -> Tensor:
+    """eta ~ N(0, 1) of the shape of `like` (N, C, h, w), smooth over about `grain` latent pixels.
+
+    grain 1 is the paper's independent noise. Coarser noise is drawn on a grid `grain` times smaller and interpolated,
+    which the decoder cannot average away, so it changes the look of whole regions. Every value has unit variance
+    whatever the grain. The draw is made on the generator's device, so a seed means the same picture on every machine.
+    """
+    if grain < 1:
+        raise ValueError(f"grain is {grain}: it counts latent pixels, so it must be 1 or more")
+    n, c, h, w = like.shape
+    device = generator.device if generator is not None else like.device
+    if grain == 1:
+        return torch.randn(n, c, h, w, generator=generator, device=device).to(like)
+    rows, columns = (_interpolation(side, grain).to(device) for side in (h, w))  # (h, h'), (w, w')
+    coarse = torch.randn(n, c, rows.shape[1], columns.shape[1], generator=generator, device=device)
+    return (rows @ coarse @ columns.T).to(like)
+
+
+def _interpolation(length: int, grain: int) -> Tensor:
+    """(length, about length / grain): linear interpolation whose rows have norm one, so that it keeps the variance."""
+    position = torch.arange(length) / grain
+    distance = (position[:, None] - torch.arange(-(-length // grain) + 1)).abs()
+    return torch.nn.functional.normalize((1 - distance).clamp(min=0), dim=1)
+
+
+class UNITOutput(NamedTuple):
+    """All that one training pass draws. `x_ab`: from a, drawn in b. Images are (N, C, H, W) in [-1, 1]."""
+
+    x_aa: Tensor  # reconstructions
+    x_bb: Tensor
+    x_ab: Tensor  # translations
+    x_ba: Tensor
+    x_aba: Tensor  # there and back again
+    x_bab: Tensor
+    mu_a: Tensor  # posterior means (N, 4 dim, H/4, W/4) of x_a, x_b, x_ab and x_ba
+    mu_b: Tensor
+    mu_ab: Tensor
+    mu_ba: Tensor
+
+    def losses(self, x_a: Tensor, x_b: Tensor) -> dict[str, Tensor]:
+        """The unweighted terms of the paper's objective, summed over the two domains, without the GAN's.
+
+        recon, kl         L_VAE (equation 3): lambda_2 = 100 and lambda_1 = 0.1 in the paper
+        cycle, cycle_kl   L_CC (equation 5): lambda_4 = 100 and lambda_3 = 0.1
+        """
+        return {
+            "recon": reconstruction(self.x_aa, x_a) + reconstruction(self.x_bb, x_b),
+            "kl": gaussian_kl(self.mu_a) + gaussian_kl(self.mu_b),
+            "cycle": reconstruction(self.x_aba, x_a) + reconstruction(self.x_bab, x_b),
+            "cycle_kl": gaussian_kl(self.mu_ab) + gaussian_kl(self.mu_ba),
+        }
+
+
+class UNIT(nn.Module):
+    """Two encoders and two decoders around one latent space.
+
+    The paper's names, for a reader who has it open (E_1, G_1 of domain a; E_2, G_2 of domain b; D_1, D_2 live in
+    `unit.discriminator`). The sub-networks contain five models:
+
+        VAE         {E_1, G_1}              reconstruct(x, "a")
+        translator  {E_1, G_2}              translate(x, "a", "b")
+        GAN         {G_1, D_1}              sample(...) judged by the discriminator of a
+        VAE-GAN     {E_1, G_1, D_1}         the two above together
+        CoGAN       {G_1, G_2, D_1, D_2}    sample(...): one z, a corresponding pair of images
+
+    E_1 = encoder_a then encoder_shared, G_1 = decoder_shared then decoder_a, likewise for b: the shared modules are
+    the weight-sharing constraint, one object and not two kept equal. `config.n_res_shared = 0` removes it.
+
+    Image sides must be multiples of 4; `unit.Translator` pads and crops for you.
+    """
+
+    def __init__(self, config: UNITConfig = UNITConfig()):
+        super().__init__()
+        if config.layout not in LAYOUTS:
+            raise ValueError(f"layout {config.layout!r} is unknown: choose one of {', '.join(LAYOUTS)}")
+        self.config = config
+        layout, dim = LAYOUTS[config.layout], config.dim
+
+        def blocks(n: int) -> list[nn.Module]:
+            return [layout.block(4 * dim) for _ in range(n)]
+
+        self.encoder_a = nn.Sequential(*layout.encoder(config.channels_a, dim), *blocks(config.n_res))
+        self.encoder_b = nn.Sequential(*layout.encoder(config.channels_b, dim), *blocks(config.n_res))
+        self.encoder_shared = nn.Sequential(*blocks(config.n_res_shared))
+        self.decoder_shared = nn.Sequential(*blocks(config.n_res_shared))
+        self.decoder_a = nn.Sequential(*blocks(config.n_res), *layout.decoder(config.channels_a, dim))
+        self.decoder_b = nn.Sequential(*blocks(config.n_res), *layout.decoder(config.channels_b, dim))
+        self.apply(layout.init)
+
+    def encode(self, x: Tensor, domain: Domain) -> Gaussian:
+        """x: (N, C, H, W) in [-1, 1], H and W multiples of 4 -> q(z|x) over (N, 4 dim, H/4, W/4)."""
+        if x.shape[-1] % DOWNSAMPLING or x.shape[-2] % DOWNSAMPLING:
+            raise ValueError(f"image sides must be multiples of {DOWNSAMPLING}, got {tuple(x.shape)}")
+        encoder = self.encoder_a if _is_a(domain) else self.encoder_b
+        return Gaussian(self.encoder_shared(encoder(x)))
+
+    def decode(self, z: Tensor, domain: Domain) -> Tensor:
+        """z: (N, 4 dim, h, w) -> image (N, C, 4h, 4w) in [-1, 1], drawn in `domain`."""
+        decoder = self.decoder_a if _is_a(domain) else self.decoder_b
+        return decoder(self.decoder_shared(z))
+
+    def forward(self, x_a: Tensor, x_b: Tensor) -> UNITOutput:
+        """Figure 1 of the paper, with noise: all that training calls. x_a, x_b: (N, C, H, W) in [-1, 1], unpaired."""
+        q_a, q_b = self.encode(x_a, "a"), self.encode(x_b, "b")  # mean (N, 4 dim, H/4, W/4)
+        z = torch.cat([q_a.sample(), q_b.sample()])  # (2N, 4 dim, H/4, W/4)
+        x_aa, x_ba = self.decode(z, "a").chunk(2)  # each (N, C, H, W)
+        x_ab, x_bb = self.decode(z, "b").chunk(2)
+
+        q_ab, q_ba = self.encode(x_ab, "b"), self.encode(x_ba, "a")
+        x_aba = self.decode(q_ab.sample(), "a")  # (N, C, H, W)
+        x_bab = self.decode(q_ba.sample(), "b")
+        return UNITOutput(x_aa, x_bb, x_ab, x_ba, x_aba, x_bab, q_a.mean, q_b.mean, q_ab.mean, q_ba.mean)
+
+    def translate(
+        self,
+        x: Tensor,
+        source: Domain,
+        target: Domain,
+        *,
+        temperature: float = 0.0,
+        generator: Generator | None = None,
+        grain: int = 1,
+    ) -> Tensor:
+        """x of `source` (N, C, H, W) drawn in `target`. temperature 0 takes the mean of q, 1 the paper's noise."""
+        z = self.encode(x, source).sample(temperature=temperature, generator=generator, grain=grain)
+        return self.decode(z, target)
+
+    def reconstruct(self, x: Tensor, domain: Domain) -> Tensor:
+        """The VAE: x encoded and drawn again in its own domain, without noise."""
+        return self.translate(x, domain, domain)
+
+    def sample(self, n: int, size: tuple[int, int], *, generator: Generator | None = None) -> tuple[Tensor, Tensor]:
+        """CoGAN: z ~ N(0, I) drawn in both domains. Two batches (n, C, H, W) for `size` = (H, W), in pairs."""
+        h, w = size[0] // DOWNSAMPLING, size[1] // DOWNSAMPLING
+        weight = next(self.parameters())
+        z = latent_noise(weight.new_empty(n, 4 * self.config.dim, h, w), generator=generator)
+        return self.decode(z, "a"), self.decode(z, "b")
+
+    def interpolate(self, x_0: Tensor, x_1: Tensor, source: Domain, target: Domain, steps: int) -> Tensor:
+        """The straight line between two images (1, C, H, W) of `source` in the shared latent, drawn in `target`.
+
+        Returns (steps, C, H, W), from the translation of x_0 to that of x_1.
+        """
+        mean_0, mean_1 = self.encode(x_0, source).mean, self.encode(x_1, source).mean
+        t = torch.linspace(0, 1, steps, dtype=mean_0.dtype, device=mean_0.device).view(-1, 1, 1, 1)
+        return torch.cat([self.decode(z[None], target) for z in torch.lerp(mean_0, mean_1, t)])
+
+
+def _is_a(domain: Domain) -> bool:
+    if domain not in ("a", "b"):
+        raise ValueError(f'domain is {domain!r}: say "a" or "b"')
+    return domain == "a"
