@@ -23,13 +23,16 @@ lint: $(VENV)/test.done
 clean:
 	rm -rf $(VENV)
 
-# Without an NVIDIA card, first try PyTorch's small CPU-only build (200 MB instead of 3 GB). Where its index does not
-# answer, the next line takes the usual build, which runs on a CPU just as well.
+# Without an NVIDIA card, take PyTorch's small CPU-only build (200 MB instead of 3 GB). Where its index does not answer,
+# the line after it takes the usual build, which runs on a CPU just as well.
+CPU_INDEX := https://download.pytorch.org/whl/cpu
+export PROBE := import urllib.request; urllib.request.urlopen("$(CPU_INDEX)/torch/", timeout=5)
+
 $(VENV)/app.done: requirements.txt
 	$(PYTHON) -c "import sys; sys.exit(sys.version_info < (3, 10) and 'Python 3.10 or newer is needed: make PYTHON=python3.11')"
 	$(PYTHON) -m venv $(VENV)
-	command -v nvidia-smi >/dev/null || $(PIP) --retries 0 --timeout 5 \
-		--index-url https://download.pytorch.org/whl/cpu $$(grep '^torch' requirements.txt) 2>/dev/null || true
+	if ! command -v nvidia-smi >/dev/null && $(BIN)/python -c "$$PROBE" 2>/dev/null; then \
+		$(PIP) --index-url $(CPU_INDEX) $$(grep '^torch' requirements.txt); fi
 	$(PIP) -r requirements.txt
 	touch $@
 

@@ -31,6 +31,7 @@ from unit.pipeline import Translator
 
 CHECKPOINTS = Path(__file__).parent / "checkpoints"
 SAMPLE_SIDE = 512  # pixels: samples are for comparing, and eight full photos would take minutes
+MAX_PIXELS = 50_000_000  # about half a minute of two cores; nobody should wait longer for a stranger
 MAX_TEMPERATURE, MAX_GRAIN, MAX_COUNT, MAX_SEED = 3, 32, 8, 2**31 - 1
 
 CSS = """
@@ -59,9 +60,12 @@ def opened(photo: Any) -> tuple[Image.Image, str]:
     except ValueError as error:
         raise mistake("This is not an uploaded picture: upload the file first.") from error
     try:
-        return load_image(file.path), Path(file.orig_name or "photo").stem[:50]
+        image = load_image(file.path)
     except ImageError as error:
         raise mistake(str(error)) from error
+    if image.width * image.height > MAX_PIXELS:
+        raise mistake(f"This photo has more than {MAX_PIXELS // 10**6} million pixels: please make it smaller.")
+    return image, Path(file.orig_name or "photo").stem[:50]
 
 
 def saved(image: Image.Image, name: str) -> str:
@@ -95,13 +99,22 @@ def target_of(direction: str, translator: Translator) -> str:
 def draw(
     translator: Translator, image: Image.Image, target: str, temperature: float, grain: float, seed: float
 ) -> Image.Image:
-    return translator.translate(
+    return paint(
+        translator,
         image,
         target,
         temperature=number("Temperature", temperature, 0, MAX_TEMPERATURE),
         grain=int(number("Grain", grain, 1, MAX_GRAIN)),
         seed=int(number("Seed", seed, 0, MAX_SEED)),
     )
+
+
+def paint(translator: Translator, image: Image.Image, target: str, **noise: Any) -> Image.Image:
+    try:
+        return translator.translate(image, target, **noise)
+    except (MemoryError, RuntimeError) as error:  # PyTorch says the second when it cannot have the memory
+        print(f"{image.size}: {error}", file=sys.stderr)
+        raise mistake("There is not enough memory for this picture: please try a smaller one.") from error
 
 
 # ---- models and examples ---------------------------------------------------------------------------------------------
@@ -172,16 +185,17 @@ def build_demo(models: Mapping[str, Translator], checkpoints: Path = CHECKPOINTS
         translator = chosen(name)
         target = target_of(direction, translator)
         image, stem = opened(photo)
-        before, after = saved(image, stem), saved(translator.translate(image, target), f"{stem}-{target}")
-        results = dict(zip(translator.domains, (result_ba, result_ab), strict=True))
+        before, after = saved(image, stem), saved(paint(translator, image, target), f"{stem}-{target}")
+        wanted, opposite = (result_ab, result_ba) if target == translator.domains[1] else (result_ba, result_ab)
         yield {
             before_after: (before, after),
             result_in: before,
-            results.pop(target): after,
+            wanted: after,
+            opposite: None,  # not the one of the photo before
             download: gr.DownloadButton(value=after, interactive=True),
         }
-        for other, result in results.items():
-            yield {result: saved(translator.translate(image, other), f"{stem}-{other}")}
+        other = next(name for name in translator.domains if name != target)
+        yield {opposite: saved(paint(translator, image, other), f"{stem}-{other}")}
 
     def show_again(photo: Any, direction: str, name: str) -> Iterator[dict[Any, Any]]:
         if photo is not None:
@@ -240,7 +254,7 @@ def build_demo(models: Mapping[str, Translator], checkpoints: Path = CHECKPOINTS
     def api_models() -> list[dict[str, Any]]:
         return [{"name": name, "directions": list(directions(translator))} for name, translator in models.items()]
 
-    with gr.Blocks(title=f"UNIT: {a} and {b}", analytics_enabled=False, delete_cache=(3600, 3600)) as demo:
+    with gr.Blocks(title=f"UNIT: {a} and {b}", analytics_enabled=False, delete_cache=(600, 3000)) as demo:
         gr.Markdown(
             "# UNIT\nTwo kinds of photo, one shared latent space: "
             "a photo of either kind is encoded into it and drawn again as the other."

@@ -19,7 +19,7 @@ from train.data import DataError, UnpairedBatches, batches, check_data
 from train.export import export
 from train.loop import compile_networks, train, train_step
 from train.state import TrainState, checkpoints
-from unit import UNITConfig, load_pretrained
+from unit import UNIT, UNITConfig, load_pretrained
 
 
 @pytest.fixture(scope="module")
@@ -43,7 +43,7 @@ def config(data, tmp_path) -> TrainConfig:
         run=tmp_path / "run",
         model=UNITConfig(dim=4, n_res=1, image_size=64, domain_a="summer", domain_b="winter"),
         discriminator="multiscale",
-        weights=LossWeights(gan=1, kl=0.01, recon=10, cycle_kl=0.01, cycle=10),
+        weights=LossWeights(gan=1, kl=0.01, recon=10, cycle_kl=0.01, cycle=10, identity=0.1),
         steps=4,
         batch_size=2,
         compile=False,
@@ -84,7 +84,7 @@ def test_another_seed_is_another_run(config, tmp_path):
         assert_same(train(dataclasses.replace(config, steps=1)), train(other))
 
 
-def test_a_kill_loses_at_most_the_steps_since_the_last_checkpoint(config):
+def test_a_kill_loses_at_most_the_steps_since_the_last_checkpoint(config, tmp_path):
     """kill -9 a real training process once it has a checkpoint; the same command then finishes as if never killed."""
     options = (
         "--model.dim 4 --model.n-res 1 --model.image-size 64 --discriminator multiscale "
@@ -106,7 +106,11 @@ def test_a_kill_loses_at_most_the_steps_since_the_last_checkpoint(config):
     finished = subprocess.run([*command[:-1], str(steps)], capture_output=True, text=True, timeout=120)
     assert finished.returncode == 0, finished.stderr
     assert "going on from" in finished.stdout
-    assert checkpoints(config.run)[-1].name == f"step-{steps:08d}.safetensors"
+    options = [*command[:-1], str(steps)]
+    options[options.index(str(config.run))] = str(tmp_path / "through")
+    subprocess.run(options, capture_output=True, timeout=120, check=True)
+    name = f"step-{steps:08d}.safetensors"
+    assert_same(tmp_path / "through" / name, config.run / name)
 
 
 def test_a_damaged_checkpoint_falls_back_to_the_one_before(config, capsys):
@@ -128,6 +132,28 @@ def test_only_two_checkpoints_are_kept(config):
     train(dataclasses.replace(config, save_every=1))
     assert [p.name for p in checkpoints(config.run)] == ["step-00000003.safetensors", "step-00000004.safetensors"]
     assert not list(config.run.glob("*.partial"))
+
+
+def test_a_run_that_diverges_stops_and_keeps_its_good_checkpoint(config):
+    good = train(dataclasses.replace(config, steps=2))
+    with pytest.raises(ValueError, match=r"not a finite number at step 4.*lower --lr-g"):
+        train(dataclasses.replace(config, lr_g=float("inf")))
+    assert checkpoints(config.run) == [good]
+
+
+def test_the_log_of_a_killed_run_is_continued_without_repeats(config):
+    train(dataclasses.replace(config, steps=2))
+    with open(config.run / "metrics.jsonl", "a") as file:
+        file.write('{"step": 3, "recon": 1}\n{"step": 4, "rec')
+    train(config)
+    lines = (config.run / "metrics.jsonl").read_text().splitlines()
+    assert [json.loads(line)["step"] for line in lines] == [1, 2, 3, 4]
+
+
+def test_a_name_that_could_not_be_loaded_is_refused_before_training(config):
+    twins = dataclasses.replace(config.model, domain_b="summer")
+    with pytest.raises(ValueError, match="both domains the name summer"):
+        train(dataclasses.replace(config, model=twins))
 
 
 def test_export_is_the_averaged_generator_with_a_card(config, tmp_path):
@@ -179,7 +205,7 @@ def test_it_learns_to_reconstruct(config):
 
 def test_the_discriminator_step_leaves_no_trace_in_the_generator(config):
     """Only the weighted losses move the generator: with all weights zero it stays, while D learns."""
-    weights = LossWeights(gan=0, kl=0, recon=0, cycle_kl=0, cycle=0)
+    weights = LossWeights(gan=0, kl=0, recon=0, cycle_kl=0, cycle=0, identity=0)
     state = TrainState.build(dataclasses.replace(config, weights=weights, weight_decay=0.0))
     before_g = [p.clone() for p in state.model.parameters()]
     before_d = [p.clone() for p in state.discriminator.parameters()]
@@ -198,7 +224,7 @@ def test_one_pass_and_two_passes_agree_without_noise(config, monkeypatch):
     plain_step(plain, x_a, x_b)
     for p, q in zip(ours.discriminator.parameters(), plain.discriminator.parameters(), strict=True):
         torch.testing.assert_close(p, q, atol=1e-5, rtol=1e-4)
-    moments, expected = (state.opt_g.state_dict()["state"][0] for state in (ours, plain))
+    moments, expected = (state.opt_g.state_dict()["state"] for state in (ours, plain))
     torch.testing.assert_close(moments, expected, atol=1e-5, rtol=1e-2)
 
 
@@ -230,12 +256,15 @@ def test_the_average_follows_the_model(config):
         torch.testing.assert_close(p, torch.full_like(p, 0.001))
 
 
-def test_presets_build_and_their_weights_name_their_losses():
+def test_the_weights_of_a_preset_name_the_losses():
+    x = torch.rand(1, 3, 16, 16)
+    terms = UNIT(UNITConfig(dim=4, n_res=1))(x, x).losses(x, x).keys() | {"gan"}
     for name, (help_line, config) in presets(Path("data")).items():
         assert config.model.layout == name
         assert help_line.endswith(".")
+        assert vars(config.weights).keys() == terms
     paper = presets(Path("data"))["paper"][1]
-    assert vars(paper.weights) == {"gan": 10, "kl": 0.1, "recon": 100, "cycle_kl": 0.1, "cycle": 100}
+    assert vars(paper.weights) == {"gan": 10, "kl": 0.1, "recon": 100, "cycle_kl": 0.1, "cycle": 100, "identity": 0}
 
 
 def test_check_data_reports_and_refuses(data, tmp_path):

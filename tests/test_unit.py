@@ -28,12 +28,14 @@ def photos(n: int = 1, size: tuple[int, int] = (16, 24), channels: int = 3) -> t
     return torch.rand(n, channels, *size, generator=torch.Generator().manual_seed(1)) * 2 - 1
 
 
-def test_paper_has_the_released_networks_parameters():
+def test_parameter_counts_are_the_released_networks():
     model = UNIT(PAPER)
     assert parameters(model) == pytest.approx(18.0, abs=0.05)
     assert parameters(model.encoder_a, model.encoder_b) == pytest.approx(7.84, abs=0.01)
     assert parameters(model.encoder_shared, model.decoder_shared) == pytest.approx(2.36, abs=0.01)
     assert parameters(model.decoder_a, model.decoder_b) == pytest.approx(7.82, abs=0.01)
+    assert parameters(UNIT(MASTER2018)) == pytest.approx(22.3, abs=0.05)
+    assert parameters(UNIT(UNITConfig())) == pytest.approx(4.57, abs=0.01)
     assert parameters(PatchDiscriminator()) == pytest.approx(25.1, abs=0.1)
     assert parameters(PatchDiscriminator(n_layers=5)) == pytest.approx(6.27, abs=0.02)
 
@@ -133,12 +135,32 @@ def test_every_parameter_gets_a_gradient(layout):
     assert missing == []
 
 
+def test_the_identity_loss_corrects_the_wrong_encoder_only():
+    model = tiny("paper")
+    x_a, x_b = photos(2), -photos(2)
+    out = model(x_a, x_b, identity=True)
+    expected = sum(
+        (model.encode(x, wrong).mean - model.encode(x, right).mean).square().mean()
+        for x, right, wrong in ((x_a, "a", "b"), (x_b, "b", "a"))
+    )
+    torch.testing.assert_close(out.losses(x_a, x_b)["identity"], expected)
+    assert model(x_a, x_b).losses(x_a, x_b)["identity"] == 0
+
+    wrong_a = (out.nu_a - out.mu_a.detach()).square().mean()
+    gradient = torch.autograd.grad(wrong_a, model.encoder_a[0].weight, allow_unused=True)[0]
+    assert gradient is None  # x_a's own encoder is the teacher here
+    with torch.no_grad():
+        model.encoder_b.load_state_dict(model.encoder_a.state_dict())
+    assert model(x_a, x_b, identity=True).losses(x_a, x_b)["identity"] == 0
+
+
 def test_training_noise_is_standard_normal_and_inference_has_none():
     mean = torch.zeros(4, 8, 32, 32)
     eta = Gaussian(mean).sample(generator=torch.Generator().manual_seed(0))
     assert eta.mean().abs() < 0.02
     assert eta.std() == pytest.approx(1, abs=0.02)
     assert Gaussian(mean).sample(temperature=0) is mean
+    assert Gaussian(mean + 2).kl() == 4
 
 
 @pytest.mark.parametrize("grain", [1, 2, 3, 8])
@@ -184,6 +206,8 @@ def test_clear_errors():
     model = tiny("compact")
     with pytest.raises(ValueError, match="multiples of 4"):
         model.encode(photos(size=(15, 16)), "a")
+    with pytest.raises(ValueError, match="multiples of 4"):
+        model.sample(1, (18, 16))
     with pytest.raises(ValueError, match='say "a" or "b"'):
         model.encode(photos(), "summer")
     with pytest.raises(ValueError, match="choose one of paper, master2018, compact"):

@@ -3,6 +3,7 @@
 import sys
 
 import tyro
+from safetensors import SafetensorError
 
 from train.config import presets
 from train.loop import train
@@ -15,8 +16,8 @@ def main() -> int:
     except KeyboardInterrupt:
         print(f"stopped; the same command goes on from the last checkpoint in {config.run}", file=sys.stderr)
         return 130
-    except ValueError as error:
-        print(error, file=sys.stderr)
+    except (ValueError, OSError, SafetensorError) as error:  # a full disk is one of the last two
+        print(f"{error} Checkpoints so far are in {config.run}.", file=sys.stderr)
         return 1
     return 0
 

@@ -36,7 +36,7 @@ def plain_step(state: TrainState, x_a: Tensor, x_b: Tensor) -> None:
     state.opt_d.step()
 
     discriminator.requires_grad_(False)
-    out = model(x_a, x_b)
+    out = model(x_a, x_b, identity=config.weights.identity > 0)
     judged = discriminator(state.look(out.x_ba), state.look(out.x_ab))
     losses = out.losses(x_a, x_b) | {"gan": 2 * generator_gan(judged, config.gan_loss)}
     state.opt_g.zero_grad()

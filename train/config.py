@@ -24,6 +24,8 @@ class LossWeights:
     """lambda_3: the posterior of translations against the prior."""
     cycle: float = 100.0
     """lambda_4: L1 of a -> b -> a."""
+    identity: float = 0.0
+    """Not the paper's: a photo of the wrong season is left as it is. Helps against swapped colours (green for red)."""
 
 
 @dataclass(frozen=True)
@@ -86,8 +88,10 @@ def presets(data: Path) -> dict[str, tuple[str, TrainConfig]]:
             "Ours: light on a CPU, projected discriminators, hours instead of weeks.",
             TrainConfig(
                 data=data,
-                model=UNITConfig(layout="compact", image_size=128, dim=32, n_res=3, n_res_shared=1),
-                weights=LossWeights(gan=0.5, kl=0.01, recon=5.0, cycle_kl=0.01, cycle=5.0),
+                model=UNITConfig(layout="compact", image_size=128, dim=32),
+                weights=LossWeights(gan=1.0, kl=0.002, recon=5.0, cycle_kl=0.002, cycle=3.0, identity=0.05),
+                min_crop=0.25,
+                batch_size=4,
                 lr_g=3e-4,
                 lr_d=3e-4,
                 betas=(0.5, 0.99),

@@ -60,10 +60,10 @@ def check_data(root: Path, image_size: int) -> str:
 def _look(path: Path) -> tuple[str, tuple[int, int]] | str:
     """(mode, size), or what is wrong with the file."""
     try:
-        with Image.open(path) as image:
-            mode = image.mode
-        return mode, load_image(path).size
-    except (ImageError, OSError) as error:
+        size = load_image(path).size
+        with Image.open(path) as image:  # only the header: load_image has seen to the rest
+            return image.mode, size
+    except ImageError as error:
         return str(error)
 
 
@@ -116,7 +116,7 @@ def batches(config: TrainConfig, first_step: int) -> DataLoader:
     )
 
 
-def test_photos(config: TrainConfig, n: int) -> tuple[Tensor, Tensor] | None:
+def held_out_photos(config: TrainConfig, n: int) -> tuple[Tensor, Tensor] | None:
     """The first n photos of testA and testB by name, centre-cropped, (n, C, size, size); None without test folders."""
     size = config.model.image_size
     fit = v2.Compose([

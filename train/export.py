@@ -8,9 +8,7 @@ import json
 import sys
 from pathlib import Path
 
-from safetensors import safe_open
-
-from train.state import checkpoints
+from train.state import read_newest
 from unit.hub import save_pretrained
 from unit.unit import UNIT, UNITConfig
 
@@ -19,6 +17,11 @@ license: mit
 library_name: pytorch
 pipeline_tag: image-to-image
 tags: [unit, image-to-image, unpaired, pytorch]
+training:
+  data: {data}
+  steps: {step}
+  photos_seen: {images}
+  hours: {hours:.2f}
 ---
 
 # UNIT: {domain_a} and {domain_b}
@@ -30,7 +33,7 @@ Draws photos of *{domain_a}* as *{domain_b}* and back, with one latent space for
 |---|---|
 | data | `{data}`, unpaired |
 | steps | {step:,} of {batch_size} photos of each domain: {images:,} photos seen |
-| time | {hours:.1f} h on {device} |
+| time | {hours:.2f} h on {device} |
 | crops | {image_size} px, from {min_crop:.0%} to 100 % of the photo's area |
 | discriminators | {discriminator}, {gan_loss} loss |
 | weights | {weights} |
@@ -51,23 +54,21 @@ All options of the run:
 """
 
 
-def export(run: Path, folder: Path, device: str = "a CPU", notes: str = "") -> Path:
+def export(run: Path, folder: Path, notes: str = "") -> Path:
     """Write the newest checkpoint's averaged generator into `folder`. Returns the folder.
 
     `notes` is Markdown that ends the card: limits, results, thanks. Raises ValueError if `run` has no checkpoint.
     """
-    if not (paths := checkpoints(run)):
+    if (newest := read_newest(run)) is None:
         raise ValueError(f"{run} holds no checkpoint yet; they are written every --save-every steps.")
-    with safe_open(paths[-1], "pt", device="cpu") as file:
-        metadata = file.metadata()
-        weights = {k.removeprefix("ema."): file.get_tensor(k) for k in file.keys() if k.startswith("ema.")}  # noqa: SIM118
+    _, tensors, metadata = newest
     config = json.loads(metadata["config"])
     model = UNIT(UNITConfig(**config["model"]))
-    model.load_state_dict(weights)
+    model.load_state_dict({k.removeprefix("ema."): tensor for k, tensor in tensors.items() if k.startswith("ema.")})
 
     config["data"], config["run"] = Path(config["data"]).name, Path(config["run"]).name  # no folders of one machine
     step = int(metadata["step"])
-    facts = config | config["model"] | {"name": folder.name, "step": step, "device": device}
+    facts = config | config["model"] | {"name": folder.name, "step": step, "device": metadata.get("device", "CPU")}
     facts |= {
         "images": 2 * step * config["batch_size"],
         "hours": float(metadata["seconds"]) / 3600,
@@ -83,11 +84,10 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("run", type=Path, help="folder of the run")
     parser.add_argument("folder", type=Path, help="where the checkpoint goes, for example checkpoints/mine")
-    parser.add_argument("--device", default="a CPU", help='what it was trained on, for the card: "one H100"')
     parser.add_argument("--notes", type=Path, help="Markdown file to end the card with")
     args = parser.parse_args()
     try:
-        folder = export(args.run, args.folder, args.device, args.notes.read_text() if args.notes else "")
+        folder = export(args.run, args.folder, args.notes.read_text() if args.notes else "")
     except (ValueError, OSError) as error:
         print(error, file=sys.stderr)
         return 1

@@ -1,8 +1,10 @@
 """The algorithm: section 3 of arXiv:1703.00848, on one screen."""
 
 import json
+import shutil
+import sysconfig
 import time
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from pathlib import Path
 
 import torch
@@ -11,27 +13,32 @@ from torchvision.utils import save_image
 from tqdm import tqdm
 
 from train.config import TrainConfig
-from train.data import batches, check_data, test_photos
+from train.data import batches, check_data, held_out_photos
 from train.state import TrainState
 from unit.discriminator import detach
+from unit.hub import check_config
 from unit.losses import discriminator_gan, generator_gan, weighted_sum
+from unit.pipeline import memory_format
 
 
 def train(config: TrainConfig) -> Path:
     """Train, or go on with, the run in `config.run`. Returns the path of the last checkpoint."""
+    check_config(config.model)  # now, and not at the end, when it is saved
     print(check_data(config.data, config.model.image_size))
     config.run.mkdir(parents=True, exist_ok=True)
     state = TrainState.build(config)
     if path := state.resume():
         print(f"going on from {path}")
+        forget_log_after(config.run, state.step)
     if config.compile:
         compile_networks(state)
 
-    held_out = test_photos(config, 4)
+    held_out = held_out_photos(config, 4)
+    losses: dict[str, Tensor] = {}
     bar = tqdm(total=config.steps, initial=state.step, unit="step", smoothing=0.05)
-    started = time.monotonic() - state.seconds
+    started, layout = time.monotonic() - state.seconds, memory_format(state.device)
     for x_a, x_b in batches(config, state.step):
-        x_a, x_b = (x.to(state.device, memory_format=torch.channels_last, non_blocking=True) for x in (x_a, x_b))
+        x_a, x_b = (x.to(state.device, memory_format=layout, non_blocking=True) for x in (x_a, x_b))
         losses = train_step(state, x_a, x_b)
 
         state.seconds = time.monotonic() - started
@@ -41,7 +48,17 @@ def train(config: TrainConfig) -> Path:
         if held_out is not None and state.step % config.sample_every == 0:
             save_grid(state, *held_out)
         if state.step % config.save_every == 0:
-            state.save()
+            save(state, losses)
+    return save(state, losses) if losses else state.save()
+
+
+def save(state: TrainState, losses: dict[str, Tensor]) -> Path:
+    """A checkpoint, but never of a run that has diverged: the last good ones stay."""
+    if bad := [name for name, loss in losses.items() if not loss.isfinite()]:
+        raise ValueError(
+            f"{', '.join(bad)} is not a finite number at step {state.step}. The checkpoints before it are kept; "
+            "go on from them with a lower --lr-g and --lr-d."
+        )
     return state.save()
 
 
@@ -55,7 +72,7 @@ def train_step(state: TrainState, x_a: Tensor, x_b: Tensor) -> dict[str, Tensor]
     autocast = torch.autocast(state.device.type, torch.bfloat16) if config.precision == "bf16" else nullcontext()
 
     with autocast:
-        out = model(x_a, x_b)
+        out = model(x_a, x_b, identity=config.weights.identity > 0)
         seen_ba, seen_ab = state.look(out.x_ba), state.look(out.x_ab)
         with torch.no_grad():
             seen_a, seen_b = state.look(x_a), state.look(x_b)
@@ -81,7 +98,16 @@ def train_step(state: TrainState, x_a: Tensor, x_b: Tensor) -> dict[str, Tensor]
 
 
 def compile_networks(state: TrainState) -> None:
-    """Compile each encoder and decoder by itself: one graph round all their passes takes minutes to build."""
+    """Compile each encoder and decoder by itself: one graph round all their passes takes minutes to build.
+
+    Raises ValueError where a CPU is to be compiled for and there is no C++ compiler.
+    """
+    headers = Path(sysconfig.get_path("include"), "Python.h")
+    if state.device.type == "cpu" and not (headers.is_file() and any(map(shutil.which, ("g++", "clang++", "c++")))):
+        raise ValueError(
+            "torch.compile needs a C++ compiler and Python's headers (Debian: apt-get install g++ python3-dev); "
+            "--no-compile does without, at half the speed."
+        )
     torch._dynamo.config.recompile_limit = 64  # the networks share code objects; past the limit dynamo runs eagerly
     for net in state.model.children():
         net.compile(dynamic=False)  # batches of N and 2N: two fixed graphs are quicker than one for any size
@@ -95,6 +121,19 @@ def log(state: TrainState, losses: dict[str, Tensor], bar: tqdm) -> None:
     line = {"step": state.step, "seconds": round(state.seconds, 1), "photos_per_second": round(rate, 2)} | values
     with open(state.config.run / "metrics.jsonl", "a") as file:
         file.write(json.dumps(line) + "\n")
+
+
+def forget_log_after(run: Path, step: int) -> None:
+    """Drop the lines of steps that a kill undid, and a line it cut short: they will be written again."""
+    path = run / "metrics.jsonl"
+    if not path.is_file():
+        return
+    kept = []
+    for line in path.read_text().splitlines():
+        with suppress(ValueError):
+            if json.loads(line)["step"] <= step:
+                kept.append(line + "\n")
+    path.write_text("".join(kept))
 
 
 @torch.no_grad()

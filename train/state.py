@@ -18,6 +18,7 @@ from unit.discriminator import (
     PatchDiscriminator,
     ProjectedDiscriminator,
 )
+from unit.pipeline import best_device, memory_format
 from unit.unit import UNIT
 
 KEEP = 2  # checkpoints on disk: should the newest be damaged, the one before it is still there
@@ -41,12 +42,14 @@ class TrainState:
     @classmethod
     def build(cls, config: TrainConfig) -> "TrainState":
         """New networks, a function of the config alone."""
+        if config.weights.identity and config.model.channels_a != config.model.channels_b:
+            raise ValueError("the identity loss needs domains of as many channels; set --weights.identity 0.")
         torch.manual_seed(config.seed)
-        device = pick_device(config.device)
+        device = best_device() if config.device == "auto" else torch.device(config.device)
         model = UNIT(config.model)
         look, discriminator = build_discriminators(config)
         for net in (model, look, discriminator):
-            net.to(device).to(memory_format=torch.channels_last)
+            net.to(device).to(memory_format=memory_format(device))
         ema = copy.deepcopy(model).requires_grad_(False).eval()
 
         def adam(net: nn.Module, lr: float) -> torch.optim.Adam:
@@ -85,25 +88,21 @@ class TrainState:
         return path
 
     def _metadata(self) -> dict[str, str]:
-        return {"step": str(self.step), "seconds": str(self.seconds), "config": self.config.to_json()}
+        device = torch.cuda.get_device_name(self.device) if self.device.type == "cuda" else self.device.type.upper()
+        facts = {"step": self.step, "seconds": self.seconds, "device": device, "config": self.config.to_json()}
+        return {name: str(value) for name, value in facts.items()}
 
     def resume(self) -> Path | None:
         """Load the newest checkpoint of the run folder that can be read. None if there is none.
 
         Raises ValueError if the checkpoint belongs to another network than the config describes.
         """
-        for path in reversed(checkpoints(self.config.run)):
-            try:
-                with safe_open(path, "pt", device="cpu") as file:
-                    metadata = file.metadata()
-                    tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
-            except (SafetensorError, OSError) as error:
-                print(f"{path.name} cannot be read ({error}); trying the one before it")
-                continue
-            self._load(tensors, path)
-            self.step, self.seconds = int(metadata["step"]), float(metadata["seconds"])
-            return path
-        return None
+        if (newest := read_newest(self.config.run)) is None:
+            return None
+        path, tensors, metadata = newest
+        self._load(tensors, path)
+        self.step, self.seconds = int(metadata["step"]), float(metadata["seconds"])
+        return path
 
     @torch.no_grad()
     def _load(self, tensors: dict[str, Tensor], path: Path) -> None:
@@ -131,15 +130,6 @@ class TrainState:
             optimizer.load_state_dict(optimizer.state_dict() | {"state": moments})
 
 
-def pick_device(name: str) -> torch.device:
-    """For "auto" the first of cuda, mps, cpu that is there; anything else is what torch calls it."""
-    if name != "auto":
-        return torch.device(name)
-    if torch.cuda.is_available():
-        return torch.device("cuda")
-    return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
-
-
 def build_discriminators(config: TrainConfig) -> tuple[nn.Module, Discriminators]:
     """(what they look through, the discriminators of both domains)."""
     channels = [config.model.channels_a, config.model.channels_b]
@@ -162,3 +152,14 @@ def build_discriminators(config: TrainConfig) -> tuple[nn.Module, Discriminators
 def checkpoints(run: Path) -> list[Path]:
     """The checkpoints in a run folder, oldest first."""
     return sorted(run.glob("step-*.safetensors"))
+
+
+def read_newest(run: Path) -> tuple[Path, dict[str, Tensor], dict[str, str]] | None:
+    """(path, tensors, metadata) of the newest checkpoint that can be read; None if there is none."""
+    for path in reversed(checkpoints(run)):
+        try:
+            with safe_open(path, "pt", device="cpu") as file:
+                return path, {name: file.get_tensor(name) for name in file.keys()}, file.metadata()  # noqa: SIM118
+        except (SafetensorError, OSError) as error:
+            print(f"{path.name} cannot be read ({error}); trying the one before it")
+    return None

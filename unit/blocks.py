@@ -31,7 +31,7 @@ def _zero_bias(module: nn.Conv2d | nn.ConvTranspose2d) -> None:
         nn.init.zeros_(module.bias)
 
 
-class PixelNorm(nn.LayerNorm):
+class LayerNorm2d(nn.LayerNorm):
     """Layer normalisation over the channels of each pixel, as in ConvNeXt (arXiv:2201.03545).
 
     It never mixes pixels, so what the network draws at a place does not depend on how large the rest of the
@@ -65,10 +65,11 @@ class PreNormResBlock(nn.Module):
 
     def __init__(self, channels: int):
         super().__init__()
-        self.norm1, self.norm2 = PixelNorm(channels), PixelNorm(channels)
+        self.norm1, self.norm2 = LayerNorm2d(channels), LayerNorm2d(channels)
         self.conv1 = nn.Conv2d(channels, channels, 3, padding=1)
         self.conv2 = nn.Conv2d(channels, channels, 3, padding=1)
         nn.init.zeros_(self.conv2.weight)
+        _zero_bias(self.conv2)
 
     def forward(self, x: Tensor) -> Tensor:
         h = self.conv1(F.silu(self.norm1(x)))
@@ -95,11 +96,11 @@ class UpConv(nn.Sequential):
 
 
 class FoldedUpConv(nn.Conv2d):
-    """`UpConv` with a 3x3 kernel and zero padding, computed without the enlarged map: 4/9 of the multiplications.
+    """`UpConv` with a 3x3 kernel and zero padding, computed without ever making the enlarged map.
 
     After a nearest-neighbour x2, the three taps of a kernel fall on two source pixels only. Which taps fall
-    together depends on whether the output row (column) is even or odd, so folding the kernel gives four small
-    kernels, one for each output pixel of a 2x2 square, that run at the low resolution.
+    together depends on whether the output row (column) is even or odd, so folding the kernel gives four kernels,
+    one for each output pixel of a 2x2 square, that run at the low resolution. As many multiplications, less memory.
     """
 
     def __init__(self, channels: int, out_channels: int):

@@ -21,7 +21,7 @@ class Discriminators(nn.Module):
     """D_1 and D_2 of the paper.
 
     Training calls forward with what the discriminators look at: the images themselves, or, for the projected kind,
-    the frozen features of them. One call judges both domains, so that one call goes through DDP.
+    the frozen features of them. One call judges both domains.
     """
 
     def __init__(self, a: nn.Module, b: nn.Module):

@@ -41,8 +41,10 @@ def save_pretrained(
 ) -> None:
     """Write `model` to `folder`, with `card` as its README.md. No file is ever seen half written.
 
-    Raises CheckpointError, and writes nothing, when a weight is not a finite number in `dtype`.
+    Raises CheckpointError, and writes nothing, when the configuration could not be loaded again or a weight is not a
+    finite number in `dtype`.
     """
+    check_config(model.config)
     state = {key: w.detach().to("cpu", dtype).contiguous() for key, w in model.state_dict().items()}
     if bad := _not_finite(state):
         raise CheckpointError(f"{bad} has values that are not finite numbers in {dtype}: it was not saved.")
@@ -131,15 +133,20 @@ def _read_config(path: Path, name: str) -> UNITConfig:
     version = values.get("format", 1)
     if type(version) is int and version > UNITConfig.format:
         raise CheckpointError(f"{where} has format {version}, newer than {UNITConfig.format}: update this program.")
-    types = get_type_hints(UNITConfig)
-    for field, value in values.items():
-        if field not in types:
-            raise CheckpointError(f"{where} has an unknown field {field[:40]!r}.")
-        _check_field(where, field, value, types[field])
+    if unknown := [field for field in values if field not in get_type_hints(UNITConfig)]:
+        raise CheckpointError(f"{where} has an unknown field {unknown[0][:40]!r}.")
     config = UNITConfig(**values)
+    check_config(config, where)
+    return config
+
+
+def check_config(config: UNITConfig, where: str = "The configuration") -> None:
+    """Raises CheckpointError, which begins with `where`, for a value that no saved network may have."""
+    types = get_type_hints(UNITConfig)
+    for field, value in asdict(config).items():
+        _check_field(where, field, value, types[field])
     if config.domain_a == config.domain_b:
         raise CheckpointError(f"{where} gives both domains the name {config.domain_a}.")
-    return config
 
 
 def _check_field(where: str, field: str, value: Any, kind: Any) -> None:

@@ -15,7 +15,7 @@ from torch import nn
 from unit.blocks import (
     FoldedUpConv,
     InstanceResBlock,
-    PixelNorm,
+    LayerNorm2d,
     PreNormResBlock,
     UpConv,
     init_kaiming,
@@ -75,14 +75,14 @@ def _compact_encoder(channels: int, dim: int) -> nn.Sequential:
     # the photo from the first step; from PyTorch's own start they need a thousand steps to rise above the noise.
     nn.init.normal_(to_latent.weight, std=0.2)
     return nn.Sequential(
-        nn.PixelUnshuffle(2), nn.Conv2d(4 * channels, 2 * dim, 3, padding=1), PixelNorm(2 * dim), nn.SiLU(), to_latent
+        nn.PixelUnshuffle(2), nn.Conv2d(4 * channels, 2 * dim, 3, padding=1), LayerNorm2d(2 * dim), nn.SiLU(), to_latent
     )
 
 
 def _compact_decoder(channels: int, dim: int) -> nn.Sequential:
     # The last resize and convolution in one: no feature map is ever as large as the picture.
     return nn.Sequential(
-        FoldedUpConv(4 * dim, 2 * dim), PixelNorm(2 * dim), nn.SiLU(),
+        FoldedUpConv(4 * dim, 2 * dim), LayerNorm2d(2 * dim), nn.SiLU(),
         FoldedUpConv(2 * dim, channels), nn.Tanh(),
     )  # fmt: skip
 

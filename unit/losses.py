@@ -1,4 +1,4 @@
-"""The terms of the objective, as pure functions of tensors. Equation numbers: arXiv:1703.00848.
+"""The terms of the objective of arXiv:1703.00848, as pure functions of tensors.
 
 The paper's weights mean something only together with a reduction. Every function here takes the MEAN over all
 elements (batch, channels, pixels), as the authors' code does; a sum would need weights about 10^5 times smaller.
@@ -34,7 +34,7 @@ def discriminator_gan(real: Sequence[Tensor], fake: Sequence[Tensor], kind: GANL
     `real` and `fake` hold one tensor of logits (N, 1, h, w) a scale, of any size.
     """
     match kind:
-        case "bce":  # the paper's equation 5, negated
+        case "bce":  # the paper's L_GAN, negated
             terms = [F.softplus(-r).mean() + F.softplus(f).mean() for r, f in _floats(real, fake)]
         case "lsgan":
             terms = [(r - 1).square().mean() + f.square().mean() for r, f in _floats(real, fake)]

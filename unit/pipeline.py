@@ -16,7 +16,7 @@ from unit.images import load_image, pad_to_multiple, to_image, to_tensor
 from unit.layouts import DOWNSAMPLING
 from unit.unit import UNIT, Domain, UNITConfig, latent_noise
 
-BORDER = 16  # pixels mirrored around a photo, which keep the zeros that convolutions pad with out of sight
+BORDER = 16  # pixels mirrored around a photo, which soften what the zeros that convolutions pad with would do to it
 TILE = 768  # pixels: the side of what is drawn at once of a large picture, without its surroundings
 
 Photo = str | Path | Image.Image  # whatever `load_image` takes
@@ -37,10 +37,9 @@ class Translator:
     def __init__(self, model: UNIT, device: str | torch.device | None = None, dtype: torch.dtype | None = None):
         """The model is copied, so training may go on with it. device and dtype None: the best this machine has."""
         self.config = model.config
-        self.device = torch.device(device) if device is not None else _best_device()
+        self.device = torch.device(device) if device is not None else best_device()
         self.dtype = dtype if dtype is not None else _best_dtype(self.device)
-        # channels_last is what convolutions on CPUs and CUDA are quick with; on MPS it has given wrong results.
-        self._format = torch.contiguous_format if self.device.type == "mps" else torch.channels_last
+        self._format = memory_format(self.device)
         model = copy.deepcopy(model).eval().requires_grad_(False)
         self._model = model.to(self.device, self.dtype).to(memory_format=self._format)
         self._reach = reach(model.config)
@@ -250,16 +249,22 @@ def _generator(seed: int | None) -> Generator:
     return generator
 
 
-def _best_device() -> torch.device:
+def best_device() -> torch.device:
+    """The first of cuda, mps, cpu that is there."""
     if torch.cuda.is_available():
         return torch.device("cuda")
     return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
 
 
+def memory_format(device: torch.device) -> torch.memory_format:
+    """channels_last is what convolutions on CPUs and CUDA are quick with; on MPS it has given wrong results."""
+    return torch.contiguous_format if device.type == "mps" else torch.channels_last
+
+
 def _best_dtype(device: torch.device) -> torch.dtype:
     """bfloat16 where the hardware multiplies it, else float32. Measured on a CPU with AMX: four times as fast."""
     if device.type == "cuda":
-        quick = torch.cuda.is_bf16_supported()
+        quick = torch.cuda.is_bf16_supported(including_emulation=False)
     elif device.type == "cpu":  # PyTorch keeps these questions private, so ask gently; bool() is False
         quick = any(getattr(torch.cpu, f"_is_{name}_supported", bool)() for name in ("amx_tile", "avx512_bf16"))
     else:

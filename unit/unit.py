@@ -98,19 +98,32 @@ class UNITOutput(NamedTuple):
     mu_b: Tensor
     mu_ab: Tensor
     mu_ba: Tensor
+    nu_a: Tensor | None = None  # what the other domain's encoder makes of x_a and x_b, if it was asked
+    nu_b: Tensor | None = None
 
     def losses(self, x_a: Tensor, x_b: Tensor) -> dict[str, Tensor]:
         """The unweighted terms of the paper's objective, summed over the two domains, without the GAN's.
 
-        recon, kl         L_VAE (equation 3): lambda_2 = 100 and lambda_1 = 0.1 in the paper
-        cycle, cycle_kl   L_CC (equation 5): lambda_4 = 100 and lambda_3 = 0.1
+        recon, kl         L_VAE: lambda_2 = 100 and lambda_1 = 0.1 in the paper
+        cycle, cycle_kl   L_CC: lambda_4 = 100 and lambda_3 = 0.1; its other divergence, of q(z|x_a), is `kl` again
+        identity          ours, 0 unless `nu_a` is there: a photo shown to the wrong encoder should give the latent of
+                          the right one, so that summer drawn in summer stays as it is. Mean squared distance in the
+                          latent, in units of the posterior's variance; the right encoder's answer is the target.
         """
+        identity = torch.zeros_like(self.mu_a[0, 0, 0, 0], dtype=torch.float32)
+        if self.nu_a is not None and self.nu_b is not None:
+            identity = _squared(self.nu_a, self.mu_a) + _squared(self.nu_b, self.mu_b)
         return {
             "recon": reconstruction(self.x_aa, x_a) + reconstruction(self.x_bb, x_b),
             "kl": gaussian_kl(self.mu_a) + gaussian_kl(self.mu_b),
             "cycle": reconstruction(self.x_aba, x_a) + reconstruction(self.x_bab, x_b),
             "cycle_kl": gaussian_kl(self.mu_ab) + gaussian_kl(self.mu_ba),
+            "identity": identity,
         }
+
+
+def _squared(nu: Tensor, mu: Tensor) -> Tensor:
+    return (nu.float() - mu.detach().float()).square().mean()
 
 
 class UNIT(nn.Module):
@@ -161,8 +174,11 @@ class UNIT(nn.Module):
         decoder = self.decoder_a if _is_a(domain) else self.decoder_b
         return decoder(self.decoder_shared(z))
 
-    def forward(self, x_a: Tensor, x_b: Tensor) -> UNITOutput:
-        """Figure 1 of the paper, with noise: all that training calls. x_a, x_b: (N, C, H, W) in [-1, 1], unpaired."""
+    def forward(self, x_a: Tensor, x_b: Tensor, *, identity: bool = False) -> UNITOutput:
+        """Figure 1 of the paper, with noise: all that training calls. x_a, x_b: (N, C, H, W) in [-1, 1], unpaired.
+
+        identity: also show each photo to the encoder of the other domain, for the loss of that name.
+        """
         q_a, q_b = self.encode(x_a, "a"), self.encode(x_b, "b")  # mean (N, 4 dim, H/4, W/4)
         z = torch.cat([q_a.sample(), q_b.sample()])  # (2N, 4 dim, H/4, W/4)
         x_aa, x_ba = self.decode(z, "a").chunk(2)  # each (N, C, H, W)
@@ -171,7 +187,10 @@ class UNIT(nn.Module):
         q_ab, q_ba = self.encode(x_ab, "b"), self.encode(x_ba, "a")
         x_aba = self.decode(q_ab.sample(), "a")  # (N, C, H, W)
         x_bab = self.decode(q_ba.sample(), "b")
-        return UNITOutput(x_aa, x_bb, x_ab, x_ba, x_aba, x_bab, q_a.mean, q_b.mean, q_ab.mean, q_ba.mean)
+        out = UNITOutput(x_aa, x_bb, x_ab, x_ba, x_aba, x_bab, q_a.mean, q_b.mean, q_ab.mean, q_ba.mean)
+        if identity:
+            out = out._replace(nu_a=self.encode(x_a, "b").mean, nu_b=self.encode(x_b, "a").mean)
+        return out
 
     def translate(
         self,
@@ -193,6 +212,8 @@ class UNIT(nn.Module):
 
     def sample(self, n: int, size: tuple[int, int], *, generator: Generator | None = None) -> tuple[Tensor, Tensor]:
         """CoGAN: z ~ N(0, I) drawn in both domains. Two batches (n, C, H, W) for `size` = (H, W), in pairs."""
+        if size[0] % DOWNSAMPLING or size[1] % DOWNSAMPLING:
+            raise ValueError(f"image sides must be multiples of {DOWNSAMPLING}, got {size}")
         h, w = size[0] // DOWNSAMPLING, size[1] // DOWNSAMPLING
         weight = next(self.parameters())
         z = latent_noise(weight.new_empty(n, 4 * self.config.dim, h, w), generator=generator)
