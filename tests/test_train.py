@@ -17,7 +17,7 @@ from train.benchmark import plain_step
 from train.config import LossWeights, TrainConfig, presets
 from train.data import DataError, UnpairedBatches, batches, check_data
 from train.export import export
-from train.loop import compile_networks, train, train_step
+from train.loop import compile_networks, train, train_step, zoom
 from train.state import TrainState, checkpoints
 from unit import UNIT, UNITConfig, load_pretrained
 
@@ -241,6 +241,20 @@ def test_compiled_networks_never_fall_back(config):
         train_step(state, *next(iter(batches(config, 0))))
     assert torch._dynamo.utils.counters["stats"]["unique_graphs"] == graphs
     assert not torch._dynamo.utils.counters["graph_break"]
+
+
+def test_zoom_shows_the_same_place_of_every_picture():
+    x = torch.rand(2, 3, 64, 48)
+    torch.manual_seed(0)
+    one, other = zoom(0.5, x, 1 - x)
+    torch.testing.assert_close(one, 1 - other)
+    assert one.shape == x.shape
+    assert not torch.allclose(one, x)
+    assert zoom(1.0, x)[0] is x
+    ramp = torch.linspace(0, 1, 64).expand(1, 1, 64, 64)  # a crop of 50 to 100 % covers as much of a ramp
+    spans = [float(z.max() - z.min()) for z in (zoom(0.5, ramp)[0] for _ in range(50))]
+    assert 0.45 < min(spans) < 0.6
+    assert 0.85 < max(spans) <= 1
 
 
 def test_the_average_follows_the_model(config):

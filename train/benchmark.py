@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
 from train.config import TrainConfig, presets
-from train.loop import compile_networks, train_step
+from train.loop import compile_networks, train_step, zoom
 from train.state import TrainState
 from unit.losses import discriminator_gan, generator_gan, weighted_sum
 
@@ -28,7 +28,7 @@ def plain_step(state: TrainState, x_a: Tensor, x_b: Tensor) -> None:
     with torch.no_grad():
         q_a, q_b = model.encode(x_a, "a"), model.encode(x_b, "b")
         x_ba, x_ab = model.decode(q_b.sample(), "a"), model.decode(q_a.sample(), "b")
-        seen_a, seen_b, seen_ba, seen_ab = (state.look(x) for x in (x_a, x_b, x_ba, x_ab))
+        seen_a, seen_b, seen_ba, seen_ab = (state.look(x) for x in zoom(config.zoom, x_a, x_b, x_ba, x_ab))
     discriminator.requires_grad_(True)
     d_loss = discriminator_gan(discriminator(seen_a, seen_b), discriminator(seen_ba, seen_ab), config.gan_loss)
     state.opt_d.zero_grad()
@@ -37,7 +37,8 @@ def plain_step(state: TrainState, x_a: Tensor, x_b: Tensor) -> None:
 
     discriminator.requires_grad_(False)
     out = model(x_a, x_b, identity=config.weights.identity > 0)
-    judged = discriminator(state.look(out.x_ba), state.look(out.x_ab))
+    shown_ba, shown_ab = zoom(config.zoom, out.x_ba, out.x_ab)
+    judged = discriminator(state.look(shown_ba), state.look(shown_ab))
     losses = out.losses(x_a, x_b) | {"gan": 2 * generator_gan(judged, config.gan_loss)}
     state.opt_g.zero_grad()
     weighted_sum(losses, vars(config.weights)).backward()

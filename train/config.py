@@ -46,6 +46,8 @@ class TrainConfig:
     """Weights of the loss terms."""
     min_crop: float = 0.4
     """Crops cover from this share of the photo's area up to all of it, and are resized to image_size."""
+    zoom: float = 1.0
+    """The discriminators look at random crops of at least this share of the side; 1: at the whole picture."""
     steps: int = 100_000
     """Optimiser steps in all."""
     batch_size: int = 8
@@ -91,6 +93,7 @@ def presets(data: Path) -> dict[str, tuple[str, TrainConfig]]:
                 model=UNITConfig(layout="compact", image_size=128, dim=32),
                 weights=LossWeights(gan=1.0, kl=0.002, recon=5.0, cycle_kl=0.002, cycle=3.0, identity=0.05),
                 min_crop=0.25,
+                zoom=0.7,
                 batch_size=4,
                 lr_g=3e-4,
                 lr_d=3e-4,

@@ -8,6 +8,7 @@ from contextlib import nullcontext, suppress
 from pathlib import Path
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 from torchvision.utils import save_image
 from tqdm import tqdm
@@ -73,9 +74,10 @@ def train_step(state: TrainState, x_a: Tensor, x_b: Tensor) -> dict[str, Tensor]
 
     with autocast:
         out = model(x_a, x_b, identity=config.weights.identity > 0)
-        seen_ba, seen_ab = state.look(out.x_ba), state.look(out.x_ab)
+        shown_a, shown_b, shown_ba, shown_ab = zoom(config.zoom, x_a, x_b, out.x_ba, out.x_ab)
+        seen_ba, seen_ab = state.look(shown_ba), state.look(shown_ab)
         with torch.no_grad():
-            seen_a, seen_b = state.look(x_a), state.look(x_b)
+            seen_a, seen_b = state.look(shown_a), state.look(shown_b)
 
         discriminator.requires_grad_(True)  # max over D
         real, fake = discriminator(seen_a, seen_b), discriminator(detach(seen_ba), detach(seen_ab))
@@ -95,6 +97,23 @@ def train_step(state: TrainState, x_a: Tensor, x_b: Tensor) -> dict[str, Tensor]
     state.step += 1
     state.update_ema()
     return {name: loss.detach() for name, loss in (losses | {"d": 2 * d_loss}).items()}
+
+
+def zoom(least: float, *images: Tensor) -> list[Tensor]:
+    """One random crop of all images, at least `least` of their side, enlarged to their size: what D is shown.
+
+    The strides of a discriminator pull at every second, fourth, ... pixel. While they always meet the same ones, the
+    generator answers with a weave of that period; crops at any place and scale leave it no grid to draw on.
+    """
+    if least == 1:
+        return list(images)
+    height, width = images[0].shape[-2:]
+    share, top, left = torch.rand(3).tolist()
+    share = least + (1 - least) * share
+    h, w = round(share * height), round(share * width)
+    y, x = round(top * (height - h)), round(left * (width - w))
+    crops = [image[..., y : y + h, x : x + w] for image in images]
+    return [F.interpolate(crop, size=(height, width), mode="bilinear", align_corners=False) for crop in crops]
 
 
 def compile_networks(state: TrainState) -> None:
