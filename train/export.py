@@ -13,7 +13,7 @@ from unit.hub import save_pretrained
 from unit.unit import UNIT, UNITConfig
 
 CARD = """---
-license: mit
+license: {license}
 library_name: pytorch
 pipeline_tag: image-to-image
 tags: [unit, image-to-image, unpaired, pytorch]
@@ -36,8 +36,8 @@ Draws photos of *{domain_a}* as *{domain_b}* and back, with one latent space for
 | time | {hours:.2f} h on {device} |
 | crops | {image_size} px, from {min_crop:.0%} to 100 % of the photo's area |
 | discriminators | {discriminator}, {gan_loss} loss |
-| weights | {weights} |
-| weights shipped | exponential average, decay {ema} |
+| loss weights | {weights} |
+| shipped weights | exponential average, decay {ema} |
 
 ```python
 from unit import Translator
@@ -54,10 +54,11 @@ All options of the run:
 """
 
 
-def export(run: Path, folder: Path, notes: str = "") -> Path:
+def export(run: Path, folder: Path, notes: str = "", license: str = "mit") -> Path:
     """Write the newest checkpoint's averaged generator into `folder`. Returns the folder.
 
-    `notes` is Markdown that ends the card: limits, results, thanks. Raises ValueError if `run` has no checkpoint.
+    `notes` is Markdown that ends the card: limits, results, thanks. `license` is the Hub's name for that of the
+    weights, which may depend on the photos. Raises ValueError if `run` has no checkpoint.
     """
     if (newest := read_newest(run)) is None:
         raise ValueError(f"{run} holds no checkpoint yet; they are written every --save-every steps.")
@@ -68,8 +69,9 @@ def export(run: Path, folder: Path, notes: str = "") -> Path:
 
     config["data"], config["run"] = Path(config["data"]).name, Path(config["run"]).name  # no folders of one machine
     step = int(metadata["step"])
-    facts = config | config["model"] | {"name": folder.name, "step": step, "device": metadata.get("device", "CPU")}
+    facts = config | config["model"] | {"name": folder.name, "step": step, "license": license}
     facts |= {
+        "device": metadata.get("device", "CPU"),
         "images": 2 * step * config["batch_size"],
         "hours": float(metadata["seconds"]) / 3600,
         "parameters": sum(p.numel() for p in model.parameters()) / 1e6,
@@ -85,9 +87,10 @@ def main() -> int:
     parser.add_argument("run", type=Path, help="folder of the run")
     parser.add_argument("folder", type=Path, help="where the checkpoint goes, for example checkpoints/mine")
     parser.add_argument("--notes", type=Path, help="Markdown file to end the card with")
+    parser.add_argument("--license", default="mit", help="of the weights, as the Hub names it (default: mit)")
     args = parser.parse_args()
     try:
-        folder = export(args.run, args.folder, args.notes.read_text() if args.notes else "")
+        folder = export(args.run, args.folder, args.notes.read_text() if args.notes else "", args.license)
     except (ValueError, OSError) as error:
         print(error, file=sys.stderr)
         return 1
