@@ -53,11 +53,12 @@ def test_it_draws_the_recorded_pictures(folder, translator, photo):
 
 
 def test_the_picture_changes_and_the_scene_comes_back(translator, photo):
-    for domain, other in (translator.domains, translator.domains[::-1]):
-        x_ab, x_aba = translator.cycle(photo, domain)
-        assert levels(x_ab, photo) > 5, f"{other} looks like {domain}"
-        assert levels(x_aba, photo) < levels(x_ab, photo)
-        assert levels(translator.reconstruct(photo, domain), photo) < 15
+    a = translator.domains[0]  # the example photos are of domain a
+    x_ab, x_aba = translator.cycle(photo, a)
+    drawn_again = levels(translator.reconstruct(photo, a), photo)
+    assert drawn_again < 12
+    assert drawn_again < levels(x_aba, photo) < levels(x_ab, photo)
+    assert levels(x_ab, photo) > 12
 
 
 def test_no_checkerboard(translator, photo):
@@ -78,6 +79,7 @@ def recording(folder: Path, name: str) -> Path:
 
 
 if __name__ == "__main__":
+    (ROOT / "tests" / "recorded").mkdir(exist_ok=True)
     for folder in MODELS:
         translator = Translator.from_pretrained(folder, device="cpu", dtype=torch.float32)
         photo = load_image(sorted((folder / "examples").glob("*.jpg"))[-1]).resize((240, 160), Image.Resampling.LANCZOS)
