@@ -10,7 +10,7 @@ from unit.discriminator import (
     MultiScaleDiscriminator,
     PatchDiscriminator,
     ProjectedDiscriminator,
-    detach,
+    real_and_fake,
 )
 from unit.losses import discriminator_gan
 
@@ -63,10 +63,13 @@ def test_the_projection_is_frozen_and_lets_gradients_through():
     assert x.grad.any()
 
 
-def test_detach_cuts_every_map():
+def test_real_and_fake_are_one_batch_without_the_generator():
     x = torch.rand(1, 3, 32, 32, requires_grad=True)
-    assert not any(seen.requires_grad for seen in detach(look()(x)))
-    assert not detach(x).requires_grad
+    seen, other = look()(x), look()(1 - x)
+    for pair, real, fake in zip(real_and_fake(other, seen), other, seen, strict=True):
+        torch.testing.assert_close(pair, torch.cat([real, fake]))
+    assert not real_and_fake(x.detach(), x).requires_grad
+    assert not any(pair.requires_grad for pair in real_and_fake([s.detach() for s in other], seen))
 
 
 @pytest.mark.parametrize("kind", ["patch", "multiscale", "projected"])

@@ -16,7 +16,7 @@ from tqdm import tqdm
 from train.config import TrainConfig
 from train.data import batches, check_data, held_out_photos
 from train.state import TrainState
-from unit.discriminator import detach
+from unit.discriminator import real_and_fake
 from unit.hub import check_config
 from unit.losses import discriminator_gan, generator_gan, weighted_sum
 from unit.pipeline import memory_format
@@ -80,7 +80,8 @@ def train_step(state: TrainState, x_a: Tensor, x_b: Tensor) -> dict[str, Tensor]
             seen_a, seen_b = state.look(shown_a), state.look(shown_b)
 
         discriminator.requires_grad_(True)  # max over D
-        real, fake = discriminator(seen_a, seen_b), discriminator(detach(seen_ba), detach(seen_ab))
+        logits = discriminator(real_and_fake(seen_a, seen_ba), real_and_fake(seen_b, seen_ab))
+    real, fake = zip(*(both.chunk(2) for both in logits), strict=True)
     d_loss = discriminator_gan(real, fake, config.gan_loss)
     state.opt_d.zero_grad()
     d_loss.backward()
@@ -129,6 +130,8 @@ def compile_networks(state: TrainState) -> None:
         )
     torch._dynamo.config.recompile_limit = 64  # the networks share code objects; past the limit dynamo runs eagerly
     for net in state.model.children():
+        if not list(net.parameters()):
+            continue  # from an empty Sequential dynamo learns to skip the forward that every Sequential has
         net.compile(dynamic=False)  # batches of N and 2N: two fixed graphs are quicker than one for any size
 
 

@@ -144,6 +144,8 @@ class FeatureProjection(nn.Module):
         return [x, *maps]
 
 
-def detach(seen: Tensor | Sequence[Tensor]) -> Tensor | list[Tensor]:
-    """The same view, cut from the generator's graph: what the discriminator's own step looks at."""
-    return seen.detach() if isinstance(seen, torch.Tensor) else [s.detach() for s in seen]
+def real_and_fake(real: Tensor | Sequence[Tensor], fake: Tensor | Sequence[Tensor]) -> Tensor | list[Tensor]:
+    """One batch (2N, ...) for the discriminator's step: real views, then fake ones cut from the generator's graph."""
+    if isinstance(real, Tensor) and isinstance(fake, Tensor):
+        return torch.cat([real, fake.detach()])
+    return [torch.cat([r, f.detach()]) for r, f in zip(real, fake, strict=True)]
