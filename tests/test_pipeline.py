@@ -169,7 +169,9 @@ def test_samples_are_pairs_of_one_latent() -> None:
 def test_the_cycle_is_two_translations(translator: Translator) -> None:
     x_ab, x_aba = translator.cycle(photo(), "summer")
     assert same(x_ab, translator.translate(photo(), "winter"))
-    assert difference(x_aba, translator.translate(x_ab, "summer")) <= 2  # which rounds x_ab to 8 bits
+    again = translator.translate(x_ab, "summer")  # which rounds x_ab to 8 bits, and an untrained network magnifies that
+    assert np.abs(np.asarray(x_aba, float) - np.asarray(again, float)).mean() < 1
+    assert difference(x_aba, x_ab) > 20
 
 
 def test_interpolation_runs_from_one_translation_to_the_other(translator: Translator) -> None:
