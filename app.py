@@ -31,7 +31,7 @@ from unit.pipeline import Translator
 
 CHECKPOINTS = Path(__file__).parent / "checkpoints"
 SAMPLE_SIDE = 512  # pixels: samples are for comparing, and eight full photos would take minutes
-MAX_PIXELS = 50_000_000  # about half a minute of two cores; nobody should wait longer for a stranger
+MAX_PIXELS = 50_000_000  # one queue serves everybody: nobody should wait for a stranger's poster
 MAX_TEMPERATURE, MAX_GRAIN, MAX_COUNT, MAX_SEED = 3, 32, 8, 2**31 - 1
 
 CSS = """

@@ -16,8 +16,11 @@ def main() -> int:
     except KeyboardInterrupt:
         print(f"stopped; the same command goes on from the last checkpoint in {config.run}", file=sys.stderr)
         return 130
-    except (ValueError, OSError, SafetensorError) as error:  # a full disk is one of the last two
-        print(f"{error} Checkpoints so far are in {config.run}.", file=sys.stderr)
+    except ValueError as error:
+        print(error, file=sys.stderr)
+        return 1
+    except (OSError, SafetensorError) as error:  # a full disk, a folder that may not be written
+        print(f"{error}. The checkpoints before it are whole: the same command goes on from them.", file=sys.stderr)
         return 1
     return 0
 

@@ -44,7 +44,10 @@ def check_data(root: Path, image_size: int) -> str:
             looks = list(tqdm(pool.map(_look, paths), total=len(paths), desc=f"checking {name}", leave=False))
         bad = [(p, look) for p, look in zip(paths, looks, strict=True) if isinstance(look, str)]
         if bad:
-            problems.append(f"{name} has {len(bad)} unreadable files; the first is {bad[0][0].name}: {bad[0][1]}")
+            first, reason = bad[0]
+            problems.append(
+                f"{name} has {len(bad)} unreadable files; the first is {first.name}: {reason} Remove or replace them."
+            )
         good = [look for look in looks if not isinstance(look, str)]
         if good:
             sides = sorted(min(size) for _, size in good)
@@ -53,7 +56,7 @@ def check_data(root: Path, image_size: int) -> str:
             if sides[len(sides) // 2] < image_size:
                 report[-1] += f"; most are smaller than the {image_size} px crops and will be enlarged"
     if problems:
-        raise DataError(" ".join([*problems, "Remove or replace these files, then start again."]))
+        raise DataError(" ".join(problems))
     return "\n".join(report)
 
 

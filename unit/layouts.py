@@ -72,7 +72,7 @@ def _compact_encoder(channels: int, dim: int) -> nn.Sequential:
     # Full resolution is where a CPU spends its time on memory, so the first convolution already works on 2x2 pixels.
     to_latent = nn.Conv2d(2 * dim, 4 * dim, 4, stride=2, padding=1)
     # The posterior's noise has variance one. Means that start at about four standard deviations let the decoders see
-    # the photo from the first step; from PyTorch's own start they need a thousand steps to rise above the noise.
+    # the photo from the first step; from PyTorch's own start they first have to rise above the noise.
     nn.init.normal_(to_latent.weight, std=0.2)
     return nn.Sequential(
         nn.PixelUnshuffle(2), nn.Conv2d(4 * channels, 2 * dim, 3, padding=1), LayerNorm2d(2 * dim), nn.SiLU(), to_latent
