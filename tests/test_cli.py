@@ -2,15 +2,20 @@
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
+import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import torch
 from PIL import Image
 
-from unit import Translator, UNITConfig, __main__, load_pretrained
+from unit import Translator, UNITConfig, __main__, load_pretrained, save_pretrained
 from unit.__main__ import flops, main
+from unit.hub import write_atomic
 
 ROOT = Path(__file__).parent.parent
 
@@ -25,6 +30,22 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.fixture
 def model(tiny_checkpoint: Path) -> list[str]:
     return ["--model", str(tiny_checkpoint)]
+
+
+@pytest.fixture
+def one_thread() -> Iterator[None]:
+    """As `start` gives its processes, because rounding may depend on it."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+def start(*arguments: str, **environment: str) -> subprocess.Popen[str]:
+    """A module of this program, or of Python's, as a process in the present folder."""
+    env = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", **environment}
+    pipe = subprocess.PIPE
+    return subprocess.Popen([sys.executable, "-m", *arguments], env=env, stdout=pipe, stderr=pipe, text=True)
 
 
 def photo(path: str, size: tuple[int, int] = (20, 12), colour: str = "teal") -> Path:
@@ -82,7 +103,7 @@ def test_inputs_are_never_overwritten(here: Path, model: list[str], capfd: pytes
     photo("in/a.png")
     photo("in/b.jpg")
     before = Path("in/a.png").read_bytes()
-    assert main(["translate", "in", "--to", "winter", "-o", "in", *model]) == 1
+    assert main(["translate", "in/a.png", "in/b.jpg", "--to", "winter", "-o", "in", *model]) == 1
     assert "in/a.png is an input and would be overwritten" in capfd.readouterr().err
     os.symlink("in/a.png", "link.png")
     for output in ("in/a.png", "in/../in/a.png", "link.png"):
@@ -140,6 +161,7 @@ def test_flops_are_those_of_the_convolutions() -> None:
         (["translate", "a.png", "in", "--to", "winter", "-o", "b.png"], "-o b.png is one file"),
         (["translate", "in", "--to", "winter", "-o", "b.jpg"], "-o b.jpg is one file"),
         (["translate", "a.png", "--to", "winter", "-o", "notes.txt"], "notes.txt is not a folder"),
+        (["translate", "in", "--to", "winter", "-o", "in/../in"], "-o in/../in has photos to draw"),
         (["translate", "a.png", "--to", "winter"], "required: -o"),
         (["translate", "a.png", "--to", "winter", "-o", "x", "--grain", "0"], "--grain: must be 1 or more"),
         (["sample", "--size", "0", "4", "-o", "x"], "--size: must be 1 or more"),
@@ -190,18 +212,195 @@ def test_the_only_checkpoint_is_the_default(
 
 
 def test_as_a_person_runs_it(here: Path, model: list[str]) -> None:
-    def run(*arguments: str) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-m", "unit", *arguments]
-        return subprocess.run(
-            command, cwd=here, env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True, text=True, timeout=100
-        )
-
-    help_text = run("--help")
-    assert help_text.returncode == 0
-    assert "python -m unit translate garden.jpg --to winter -o" in help_text.stdout
     photo("a.png")
     Path("b.png").write_bytes(b"x")
-    done = run("translate", "a.png", "b.png", "--to", "winter", "-o", "out", *model)
-    assert done.returncode == 1
-    assert done.stderr == "b.png: b.png is not a picture this program can read: try a JPEG or PNG file.\n"
+    asked = start("unit", "--help")
+    drawing = start("unit", "translate", "a.png", "b.png", "--to", "winter", "-o", "out", *model)
+    assert "python -m unit translate garden.jpg --to winter -o" in asked.communicate(timeout=100)[0]
+    out, err = drawing.communicate(timeout=100)
+    assert (asked.returncode, drawing.returncode) == (0, 1)
+    assert out == "1 of 2 drawn, 1 failed\n"
+    assert err == "b.png: b.png is not a picture this program can read: try a JPEG or PNG file.\n"
     assert files("out") == ["a.png"]
+
+
+def moments(folder: str) -> dict[str, int]:
+    """When each file was written."""
+    return {name: Path(folder, name).stat().st_mtime_ns for name in files(folder)}
+
+
+def contents(folder: str) -> dict[str, bytes]:
+    return {name: Path(folder, name).read_bytes() for name in files(folder)}
+
+
+def test_a_finished_drawing_is_made_again_only_if_it_would_be_another(
+    here: Path, model: list[str], tiny_checkpoint: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    photo("in/a.png")
+    photo("in/b.jpg")
+
+    def drawn(*options: str) -> list[str]:
+        """Which files the command wrote; what it prints must agree."""
+        before = moments("out") if Path("out").exists() else {}
+        assert main(["translate", "in", "-o", "out", "--to", "winter", *model, *options]) == 0
+        new = [name for name, moment in moments("out").items() if moment != before.get(name)]
+        kept = f", {2 - len(new)} were there already (--again draws them anew)" if len(new) < 2 else ""
+        assert capsys.readouterr().out == f"{len(new)} of 2 drawn{kept}\n"
+        return new
+
+    both = ["a.png", "b.png"]
+    assert drawn() == both
+    assert drawn() == []
+    assert drawn("--seed", "5") == []  # there is no noise
+    assert drawn("--to", "summer") == both
+    for noise in (["--temperature", "1"], ["--temperature", "1", "--seed", "5"], ["--temperature", "0.5"]):
+        assert drawn(*noise) == both
+        assert drawn(*noise) == []
+    assert drawn("--temperature", "0.5", "--grain", "2") == both
+    assert drawn("--temperature", "0.5", "--grain", "2", "--again") == both
+
+    assert drawn() == both
+    os.utime("in/a.png")  # a date is not a picture
+    assert drawn() == []
+    photo("in/a.png", colour="red")
+    assert drawn() == ["a.png"]
+    write_atomic(Path("out/a.png"), Path("out/a.png").read_bytes()[:-1])
+    Path("out/b.png").write_bytes(b"")
+    assert drawn() == both
+    photo("out/b.png")  # of another program
+    assert drawn() == ["b.png"]
+
+    retrained = load_pretrained(tiny_checkpoint)
+    next(retrained.parameters()).add_(1)
+    save_pretrained(retrained, "retrained")
+    assert drawn("--model", "./retrained") == both
+
+
+def test_a_drawing_named_as_a_file_is_always_made(
+    here: Path, model: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    photo("a.jpg")
+    for _ in range(2):
+        photo("b.png", colour="red")
+        assert main(["translate", "a.jpg", "--to", "winter", "-o", "b.png", *model]) == 0
+        assert Image.open("b.png").getpixel((0, 0)) != (255, 0, 0)
+        assert capsys.readouterr().out == ""
+
+
+def test_nothing_of_a_photo_but_its_pixels_is_in_a_drawing(here: Path, model: list[str]) -> None:
+    exif = Image.Exif()
+    exif[0x010E] = "my garden"
+    exif.get_ifd(0x8825).update({1: "N", 2: (48.0, 8.0, 13.0)})  # where it was taken
+    Path("in").mkdir()
+    Image.new("RGB", (20, 12), "teal").save("in/a.jpg", exif=exif, comment=b"my garden")
+    assert b"my garden" in Path("in/a.jpg").read_bytes()
+    assert main(["translate", "in", "--to", "winter", "-o", "out", *model]) == 0
+    with Image.open("out/a.png") as image:
+        image.load()
+        assert not image.info
+        assert not image.getexif()
+        ((name, mark, _),) = image.private_chunks  # type: ignore[attr-defined]
+    assert (name, len(mark)) == (b"unIT", 32)
+
+
+@pytest.mark.parametrize("names", [("RANK", "WORLD_SIZE"), ("SLURM_PROCID", "SLURM_NTASKS")])
+def test_each_process_draws_its_share(
+    names: tuple[str, str],
+    here: Path,
+    model: list[str],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    for i in range(7):
+        photo(f"in/{i % 2}/{i}.png", (20 + i, 12))
+    command = ["translate", "in", "--to", "winter", "--temperature", "1", "--seed", "3", *model]
+    assert main([*command, "-o", "one"]) == 0
+    so_far: set[str] = set()
+    for rank, share in enumerate((3, 2, 2)):
+        for name, value in zip(names, (rank, 3), strict=True):
+            monkeypatch.setenv(name, str(value))
+        capsys.readouterr()
+        assert main([*command, "-o", "three"]) == 0
+        assert capsys.readouterr().out == f"process {rank + 1} of 3: {share} of {share} drawn\n"
+        assert len(set(files("three")) - so_far) == share
+        so_far |= set(files("three"))
+    assert contents("three") == contents("one")
+
+
+def test_a_process_that_is_none_of_them_is_refused(
+    here: Path, model: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    photo("a.png")
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    for rank in ("2", "-1", "first"):
+        monkeypatch.setenv("RANK", rank)
+        assert main(["translate", "a.png", "--to", "winter", "-o", "out", *model]) == 2
+        expected = f"RANK={rank} and WORLD_SIZE=2 do not say which of how many processes this is.\n"
+        assert capsys.readouterr().err == expected
+
+
+def test_two_processes_of_torchrun(here: Path, model: list[str], one_thread: None) -> None:
+    """One meets a file that is no picture first, and must not take the other down with it."""
+    Path("in").mkdir()
+    Path("in/0.png").write_bytes(b"x")
+    for i in range(1, 9):
+        photo(f"in/{i}.png", (300 + i, 200), "red" if i % 3 else "teal")
+    command = ["translate", "in", "--to", "winter", "--temperature", "1", "--seed", "3", *model]
+    torchrun = start("torch.distributed.run", "--standalone", "--nproc-per-node=2", "-m", "unit", *command, "-otwo")
+    assert main([*command, "-o", "one"]) == 1
+    out, err = torchrun.communicate(timeout=200)
+    assert torchrun.returncode == 0, err
+    assert sorted(out.splitlines()) == ["process 1 of 2: 4 of 5 drawn, 1 failed", "process 2 of 2: 4 of 4 drawn"]
+    assert "in/0.png: 0.png is not a picture" in err
+    assert contents("two") == contents("one")
+    assert len(contents("one")) == 8
+
+
+def test_stopped_and_killed_processes_lose_nothing(
+    here: Path, model: list[str], one_thread: None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for i in range(16):
+        photo(f"in/{i:02d}.png", (640, 480 + i))
+    command = ["translate", "in", "--to", "winter", "-o", "out", *model]
+    stopped, killed = (start("unit", *command, RANK=str(rank), WORLD_SIZE="2") for rank in (0, 1))
+    try:
+        ends = {"00.png": (stopped, signal.SIGTERM), "01.png": (killed, signal.SIGKILL)}  # each after its first photo
+        deadline = time.monotonic() + 100
+        while ends and time.monotonic() < deadline:
+            for first in [name for name in ends if Path("out", name).exists()]:
+                process, number = ends.pop(first)
+                process.send_signal(number)
+            time.sleep(0.005)
+        out, err = stopped.communicate(timeout=100)
+        killed.communicate(timeout=100)
+    finally:
+        stopped.kill()
+        killed.kill()
+    assert (stopped.returncode, killed.returncode) == (0, -signal.SIGKILL), err
+    assert out.startswith("process 1 of 2: ")
+    assert out.endswith(" of 8 drawn, stopped by SIGTERM: the same command goes on\n")
+
+    if not (child := os.fork()):  # and one that is killed while it writes
+        os.replace = lambda *_: os._exit(0)  # type: ignore[assignment]
+        write_atomic(Path("out/03.png"), b"half")
+    os.waitpid(child, 0)
+    assert len([name for name in files("out") if name.startswith(".03.png.")]) == 1
+
+    before = {name: moment for name, moment in moments("out").items() if not name.startswith(".")}
+    assert 2 <= len(before) < 16
+    assert main(command) == 0
+    rest = 16 - len(before)
+    assert capsys.readouterr().out.startswith(f"{rest} of 16 drawn, {16 - rest} were there already")
+    assert files("out") == files("in")
+    assert before.items() <= moments("out").items()
+
+    result = contents("out")
+    assert main([*command, "--again"]) == 0
+    assert contents("out") == result
+
+
+def test_processes_take_gpus_in_turn(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a machine that says it has two; to name a device needs no driver."""
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    assert [str(__main__._gpu(local)) for local in range(3)] == ["cuda:0", "cuda:1", "cuda:0"]

@@ -30,7 +30,7 @@ class TwoConvs(nn.Module):
 
 def look() -> FeatureProjection:
     torch.manual_seed(0)
-    return FeatureProjection(TwoConvs(), (6, 10), dim=8)
+    return FeatureProjection(TwoConvs(), (6, 10), dim=8, least=32)
 
 
 def test_shapes_on_a_wide_image():
@@ -92,3 +92,10 @@ def test_it_learns_to_tell_two_textures_apart(kind):
         loss.backward()
         optimizer.step()
     assert loss < 1
+
+
+def test_small_pictures_are_enlarged_for_the_frozen_features_only():
+    x = torch.rand(2, 3, 16, 24)
+    image, fine, coarse = look()(x)
+    assert torch.equal(image, x)
+    assert (fine.shape[-2:], coarse.shape[-2:]) == ((8, 12), (4, 6))  # of 32 x 48 pixels

@@ -3,24 +3,20 @@
 import json
 import os
 import shutil
-import subprocess
-import sys
-import threading
-from collections.abc import Iterator
 from dataclasses import asdict, replace
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from hub_server import Clients, Hub, Repo
 from safetensors.torch import load_file, save_file
 
 from unit import UNIT, UNITConfig, load_pretrained, save_pretrained
 from unit.hub import CheckpointError
 
+pytest_plugins = ["hub_server"]
 TINY = UNITConfig(dim=4, n_res=1, n_res_shared=2, domain_a="dog", domain_b="cat", channels_b=1, image_size=64)
-COMMIT = "0123456789abcdef0123456789abcdef01234567"
 
 
 @pytest.fixture
@@ -180,98 +176,101 @@ def test_folders_that_are_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
         load_pretrained(tmp_path, revision="v1")
 
 
-# ---- the Hub: the real client, in a process of its own, against a small server -------------------------------------
+# ---- the Hub: the real client, in a process of its own, against hub_server -----------------------------------------
+
+NO_MODEL = (
+    "There is no folder {}, and no such model on the Hugging Face Hub "
+    "(if it is private, set HF_TOKEN to a token that may read it)."
+)
+NOT_WHOLE = "{} could not be fetched whole from the Hugging Face Hub: check network and disk, and try again."
+DOWN = "{} is not in this machine's cache, and the Hugging Face Hub does not answer: try again later."
+OFFLINE = "{} is not in this machine's cache, and HF_HUB_OFFLINE forbids to fetch it."
 
 
-@pytest.fixture
-def hub(tiny_checkpoint: Path) -> Iterator[tuple[str, list[str]]]:
-    """An address that answers like the Hub for owner/seasons (main and v1), and the files it was asked for."""
-    files = {p.name: p.read_bytes() for p in tiny_checkpoint.iterdir()} | {"secret.bin": b"not for us"}
-    served: list[str] = []
-
-    class Handler(BaseHTTPRequestHandler):
-        def answer(self) -> None:
-            parts = self.path.split("?")[0].strip("/").split("/")
-            if "owner/odd" in self.path:
-                self.reply(418, b"")
-            elif "owner/gated" in self.path:
-                self.reply(403, b"", {"X-Error-Code": "GatedRepo", "X-Error-Message": "gated"})
-            elif "owner/seasons" not in self.path:
-                self.reply(404, b"", {"X-Error-Code": "RepoNotFound"})
-            elif not {"main", "v1", COMMIT} & set(parts):
-                self.reply(404, b"", {"X-Error-Code": "RevisionNotFound"})
-            elif "tree" in parts:
-                tree = [{"type": "file", "path": n, "size": len(b), "oid": "0" * 40} for n, b in files.items()]
-                self.reply(200, json.dumps(tree).encode())
-            elif parts[0] == "api":
-                siblings = [{"rfilename": name} for name in files]
-                self.reply(200, json.dumps({"id": "owner/seasons", "sha": COMMIT, "siblings": siblings}).encode())
-            elif parts[-1] in files:
-                served.append(parts[-1])
-                self.reply(200, files[parts[-1]], {"ETag": '"' + parts[-1] + '"', "X-Repo-Commit": COMMIT})
-            else:
-                self.reply(404, b"", {"X-Error-Code": "EntryNotFound", "X-Repo-Commit": COMMIT})
-
-        do_GET = do_HEAD = answer
-
-        def reply(self, status: int, body: bytes, headers: dict[str, str] | None = None) -> None:
-            self.send_response(status)
-            for name, value in {"Content-Length": str(len(body)), **(headers or {})}.items():
-                self.send_header(name, value)
-            self.end_headers()
-            if self.command == "GET":
-                self.wfile.write(body)
-
-        def log_message(self, *_: Any) -> None:
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield f"http://127.0.0.1:{server.server_port}", served
-    server.shutdown()
-    server.server_close()
-
-
-def load_in_new_process(cases: list[tuple[str, str | None]], folder: Path, **environment: str) -> list[str]:
-    """Load each (source, revision) as a user without a token would; what came of it, one line each."""
-    program = (
-        "import json, sys, unit\n"
-        "for source, revision in json.loads(sys.argv[1]):\n"
+def load_all(cases: list[tuple[str, str | None]]) -> str:
+    """A program that loads each (source, revision) as a user would, and prints what came of it, a line each."""
+    return (
+        "import unit\n"
+        f"for source, revision in {cases}:\n"
         "    try:\n"
         "        print(unit.load_pretrained(source, revision=revision).config.domain_a)\n"
-        "    except ValueError as error:\n"
-        "        print(type(error).__name__, error)\n"
+        "    except unit.hub.CheckpointError as error:\n"
+        "        print(error)\n"
     )
-    kept = {k: v for k, v in os.environ.items() if not k.startswith(("HF_", "HUGGING"))}
-    settings = {"HF_HOME": str(folder), "HF_HUB_DISABLE_XET": "1", "PYTHONPATH": str(Path(__file__).parent.parent)}
-    done = subprocess.run(
-        [sys.executable, "-c", program, json.dumps(cases)],
-        cwd=folder, env={**kept, **settings, **environment}, capture_output=True, text=True, timeout=100, check=True,
-    )  # fmt: skip
-    return done.stdout.splitlines()
 
 
-def test_models_of_the_hub(hub: tuple[str, list[str]], tmp_path: Path) -> None:
-    address, served = hub
-    unreachable = " could not be had from the Hugging Face Hub: check its name and the network."
-    cases = [
-        ("owner/seasons", None), ("owner/seasons", "v1"), ("owner/seasons", "v2"),
-        ("owner/away", None), ("owner/gated", None), ("owner/odd", None), ("owner/bad--name", None),
-    ]  # fmt: skip
-    assert load_in_new_process(cases, tmp_path, HF_ENDPOINT=address) == [
-        "summer",
-        "summer",
-        "CheckpointError owner/seasons has no revision v2.",
-        "CheckpointError There is no folder owner/away, and no such model on the Hugging Face Hub "
-        "(if it is private, set HF_TOKEN).",
-        "CheckpointError owner/gated asks you to accept its terms: do so on its page, then set HF_TOKEN.",
-        "CheckpointError owner/odd" + unreachable,
-        "CheckpointError owner/bad--name" + unreachable,
-    ]
-    assert set(served) == {"config.json", "model.safetensors"}
+def test_models_of_the_hub(hub: Hub, clients: Clients, tiny_checkpoint: Path, tmp_path: Path) -> None:
+    files = {p.name: p.read_bytes() for p in tiny_checkpoint.iterdir()} | {"secret.bin": b"not for us"}
+    config = json.loads(files["config.json"])
 
-    offline = load_in_new_process([("owner/seasons", None), ("owner/new", None)], tmp_path, HF_HUB_OFFLINE="1")
-    assert offline == [
-        "summer",  # from the cache
-        "CheckpointError owner/new" + unreachable,
-    ]
+    def filled(name: str, files: dict[str, bytes] = files, **behaviour: Any) -> Repo:
+        repo = hub.repos[f"owner/{name}"] = Repo(**behaviour)
+        repo.commit("main", files, "model")
+        return repo
+
+    def renamed(domain: str) -> dict[str, bytes]:
+        return {**files, "config.json": json.dumps({**config, "domain_a": domain}).encode()}
+
+    pinned = filled("seasons", renamed("spring"))
+    pinned.refs["v1"] = spring = pinned.refs["main"]
+    pinned.commit("main", files, "another model")
+    filled("gated", gated=True)
+    filled("private", private=True)
+    filled("short", short=200)
+    filled("bent", bent=1)
+    filled("down", status=503)
+    filled("munit", {**files, "config.json": json.dumps({**config, "model": "munit"}).encode()})
+    filled("weights", {"model.safetensors": files["model.safetensors"]})
+    filled("card", {"README.md": b"# A card"})
+    filled("empty", {})
+    outcomes = {
+        ("owner/seasons", None): "summer",
+        ("owner/seasons", "v1"): "spring",
+        ("owner/seasons", spring): "spring",
+        ("owner/seasons", "v2"): "owner/seasons has no revision v2.",
+        ("owner/seasons", "0" * 40): "owner/seasons has no revision " + "0" * 40 + ".",
+        ("owner/away", None): NO_MODEL.format("owner/away"),
+        ("owner/private", None): NO_MODEL.format("owner/private"),
+        ("owner/gated", None): "owner/gated asks you to accept its terms: do so on its page, then set HF_TOKEN.",
+        ("owner/bad--name", None): "owner/bad--name is not a name that a repository of the Hugging Face Hub can have.",
+        ("owner/short", None): NOT_WHOLE.format("owner/short"),
+        ("owner/bent", None): "model.safetensors of owner/bent arrived damaged and was thrown away: try again.",
+        ("owner/bent", "main"): "summer",
+        ("owner/down", None): DOWN.format("owner/down"),
+        ("owner/munit", None): 'config.json of munit is not of this program: it does not say "model": "unit".',
+        ("owner/weights", None): "owner/weights is not a checkpoint: it has no config.json.",
+        ("owner/card", None): "owner/card is not a checkpoint: it has no config.json.",
+        ("owner/empty", None): "owner/empty is not a checkpoint: it has no config.json.",
+    }
+    done = clients.run(load_all(list(outcomes)), hub, tmp_path)
+    assert done.status == 0, done.stderr
+    assert dict(zip(outcomes, done.stdout.splitlines(), strict=True)) == outcomes
+    assert not any("secret.bin" in line for line in hub.asked)
+
+    cached = [("owner/seasons", None), ("owner/seasons", "v1"), ("owner/seasons", "v3"), ("owner/new", None)]
+    asked = len(hub.asked)
+    offline = clients.run(load_all(cached), hub, tmp_path, HF_HUB_OFFLINE="1")
+    expected = ["summer", "spring", OFFLINE.format("owner/seasons (revision v3)"), OFFLINE.format("owner/new")]
+    assert offline.stdout.splitlines() == expected
+    assert len(hub.asked) == asked
+
+    nobody = "http://127.0.0.1:9"  # nothing listens there
+    alone = clients.run(load_all([cached[0], cached[3]]), hub, tmp_path, HF_ENDPOINT=nobody)
+    assert alone.stdout.splitlines() == ["summer", DOWN.format("owner/new")]
+
+
+@pytest.mark.parametrize(
+    ("token", "outcome"),
+    [
+        ("hf_owner", "summer"),
+        ("hf_guest", NO_MODEL.format("owner/private")),
+        ("hf_expired", "The Hugging Face Hub refuses your token: renew it (hf auth login), or unset HF_TOKEN."),
+    ],
+)
+def test_a_private_model_needs_a_token(
+    token: str, outcome: str, hub: Hub, clients: Clients, tiny_checkpoint: Path, tmp_path: Path
+) -> None:
+    hub.repos["owner/private"] = Repo(private=True)
+    hub.repos["owner/private"].commit("main", {p.name: p.read_bytes() for p in tiny_checkpoint.iterdir()}, "model")
+    done = clients.run(load_all([("owner/private", None)]), hub, tmp_path, HF_TOKEN=token)
+    assert done.stdout.splitlines() == [outcome]

@@ -114,10 +114,30 @@ def test_sixteen_bits_are_divided_by_257(tmp_path: Path) -> None:
     levels = np.arange(256, dtype=np.uint16).reshape(16, 16)
     Image.fromarray(levels * 257).save(tmp_path / "scan.png")
     Image.fromarray(levels * 257).save(tmp_path / "scan.tif")
-    for name in ("scan.png", "scan.tif"):
+    (tmp_path / "scan.pgm").write_bytes(b"P5 16 16 65535\n" + (levels * 257).astype(">u2").tobytes())
+    for name in ("scan.png", "scan.tif", "scan.pgm"):
         np.testing.assert_array_equal(np.asarray(load_image(tmp_path / name))[..., 0], levels)
     dark = load_image(Image.fromarray(np.array([[0, 2570]], dtype=np.uint16)))
     assert dark.tobytes() == bytes([0] * 3 + [10] * 3)  # not stretched to what is in it
+
+
+def test_sixteen_bit_colour_is_within_a_level(tmp_path: Path) -> None:
+    values = np.random.default_rng(0).integers(0, 65536, (5, 7, 3)).astype(">u2")
+    rows = b"".join(b"\0" + row.tobytes() for row in values)
+    header = struct.pack(">IIBBBBB", 7, 5, 16, 2, 0, 0, 0)
+    chunks = [
+        struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+        for kind, data in ((b"IHDR", header), (b"IDAT", zlib.compress(rows)), (b"IEND", b""))
+    ]
+    (tmp_path / "deep.png").write_bytes(b"\x89PNG\r\n\x1a\n" + b"".join(chunks))
+    # A TIFF by hand: width, height, bits (at 122), raw, RGB, strip (at 128), samples, rows a strip, bytes
+    tags = [(256, 1, 7), (257, 1, 5), (258, 3, 122), (259, 1, 1), (262, 1, 2), (273, 1, 128), (277, 1, 3), (278, 1, 5)]
+    entries = b"".join(struct.pack(">HHII", tag, 4 if n == 1 else 3, n, v) for tag, n, v in [*tags, (279, 1, 210)])
+    tiff = b"MM\0*" + struct.pack(">IH", 8, 9) + entries + struct.pack(">I3H", 0, 16, 16, 16) + values.tobytes()
+    (tmp_path / "deep.tif").write_bytes(tiff)
+    for name in ("deep.png", "deep.tif"):
+        levels = np.asarray(load_image(tmp_path / name), dtype=float)
+        assert np.abs(levels - values / 257).max() <= 1, name
 
 
 @pytest.mark.parametrize("kind", [np.int32, np.float32])

@@ -5,7 +5,7 @@ import torch
 import torch.nn.functional as F
 from torch.distributions import Bernoulli, Laplace, Normal, kl_divergence
 
-from unit.losses import discriminator_gan, gaussian_kl, generator_gan, reconstruction, weighted_sum
+from unit.losses import discriminator_gan, gaussian_kl, generator_gan, r1_penalty, reconstruction, weighted_sum
 
 torch.manual_seed(0)
 MEAN = torch.randn(2, 3, 4, 5)
@@ -72,3 +72,21 @@ def test_weighted_sum_wants_the_same_names():
         weighted_sum(terms, {"gan": 1.0})
     with pytest.raises(ValueError, match="choose bce"):
         generator_gan(FAKE, "wgan")
+
+
+def test_r1_of_a_linear_discriminator():
+    """D(x) = mean over pixels of w . x has the gradient w / (H W) everywhere, so R1 is |w|^2 / (2 H W)."""
+    w = torch.tensor([1.0, -2.0, 3.0]).view(1, 3, 1, 1)
+    x = torch.randn(5, 3, 4, 6, requires_grad=True)
+    torch.testing.assert_close(r1_penalty([F.conv2d(x, w)], x), torch.tensor(14.0 / (2 * 24)))
+    two_scales = r1_penalty(
+        [F.conv2d(x, w), F.conv2d(x, w)[..., :2, :2] * 0], x
+    )  # the mean of both halves the gradient
+    torch.testing.assert_close(two_scales, torch.tensor(14.0 / (2 * 24) / 4))
+
+
+def test_r1_is_itself_differentiable():
+    w = torch.ones(1, 3, 1, 1, requires_grad=True)
+    x = torch.randn(2, 3, 4, 4, requires_grad=True)
+    r1_penalty([F.conv2d(x, w)], x).backward()
+    torch.testing.assert_close(w.grad, torch.full_like(w, 1 / 16))

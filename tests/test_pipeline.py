@@ -307,3 +307,20 @@ def test_layouts_that_look_at_the_whole_picture_are_shown_it(layout: Any, monkey
     whole = translator.translate(photo(150, 130), "winter")
     monkeypatch.setattr(pipeline, "TILE", 64)
     assert same(translator.translate(photo(150, 130), "winter"), whole)
+
+
+def test_a_model_of_whole_pictures_draws_at_its_own_size():
+    """The network sees the photo with the short side of its training pictures; the drawing has the photo's size."""
+    torch.manual_seed(0)
+    model = UNIT(UNITConfig(dim=4, n_res=1, image_size=32, whole=True, domain_a="cat", domain_b="dog"))
+    translator = Translator(model, "cpu", torch.float32)
+    photo = Image.effect_noise((120, 90), 60).convert("RGB")
+    small = photo.resize((43, 32), Image.Resampling.BICUBIC)
+    drawing = translator.translate(photo, "dog")
+    expected = Translator(model, "cpu", torch.float32).translate(small, "dog")  # already of its size
+    assert expected.size == (43, 32)
+    assert drawing == expected.resize((120, 90), Image.Resampling.LANCZOS)
+    assert [p.size for p in translator.cycle(photo, "cat")] == [(120, 90)] * 2
+    assert translator.interpolate(photo, photo.rotate(90), "dog", 2)[1].size == (120, 90)
+    assert translator.reconstruct(photo.crop((0, 0, 9, 9)), "cat").size == (9, 9)
+    assert translator.translate(Image.new("RGB", (1, 20_000)), "dog").size == (1, 20_000)  # and not 32 x 640,000 inside

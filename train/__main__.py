@@ -1,20 +1,41 @@
-"""python -m train compact --data FOLDER [--run runs/mine] [--model.domain-a summer ...]"""
+"""Train a preset, or look after what came of it.
 
+    python -m train compact --data FOLDER [--run-dir runs/mine] [--model.domain-a summer ...]    train; --help lists all
+    python -m train export RUN FOLDER         the averaged weights and a model card, as the app loads them
+    python -m train evaluate FOLDER           measure an exported model on held-out photos
+    python -m train push FOLDER owner/name    put an exported model on the Hugging Face Hub
+    python -m train stability --data FOLDER   whether the presets hold, from several seeds on a small budget
+    python -m train benchmark                 how much quicker a step is than its plain form
+
+Every command has --help.
+"""
+
+import importlib
 import sys
+from collections.abc import Sequence
 
-import tyro
-from safetensors import SafetensorError
-
-from train.config import presets
-from train.loop import train
+COMMANDS = ("export", "evaluate", "push", "stability", "benchmark")  # each a module with main(arguments)
 
 
-def main() -> int:
-    config = tyro.extras.overridable_config_cli(presets(tyro.MISSING), description=__doc__)
+def main(arguments: Sequence[str] | None = None) -> int:
+    arguments = sys.argv[1:] if arguments is None else arguments
+    if arguments and arguments[0] in COMMANDS:
+        return importlib.import_module(f"train.{arguments[0]}").main(arguments[1:])
+    return train_command(arguments)
+
+
+def train_command(arguments: Sequence[str]) -> int:
+    import tyro
+    from safetensors import SafetensorError
+
+    from train.config import presets
+    from train.loop import train
+
+    config = tyro.extras.overridable_config_cli(presets(tyro.MISSING), description=__doc__, args=arguments)
     try:
         train(config)
     except KeyboardInterrupt:
-        print(f"stopped; the same command goes on from the last checkpoint in {config.run}", file=sys.stderr)
+        print(f"stopped; the same command goes on from the last checkpoint in {config.run_dir}", file=sys.stderr)
         return 130
     except ValueError as error:
         print(error, file=sys.stderr)

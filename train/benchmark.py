@@ -1,4 +1,4 @@
-"""How much quicker a step is than its plain form, at equal network, batch and picture size: python -m train.benchmark
+"""How much quicker a step is than its plain form, at equal network, batch and picture size: python -m train benchmark
 
 The plain form is what the released code does: fp32, eager, and a generator pass of its own for the discriminator.
 Both forms run here, in turn, in one process; the share is of the fastest matrix multiplication measured beside them.
@@ -7,9 +7,9 @@ Both forms run here, in turn, in one process; the share is of the fastest matrix
 import argparse
 import dataclasses
 import statistics
+import sys
 import time
-from collections.abc import Callable
-from pathlib import Path
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
@@ -78,17 +78,19 @@ def count_flops(config: TrainConfig, x_a: Tensor, x_b: Tensor) -> int:
     return counter.get_total_flops()
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--preset", default="master2018", choices=presets(Path()))
+def main(arguments: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(
+        "python -m train benchmark", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--preset", default="master2018", choices=presets(""))
     parser.add_argument("--dim", type=int, default=32)
     parser.add_argument("--size", type=int, default=128, help="side of the pictures in pixels")
     parser.add_argument("--batch-size", type=int, default=4)
     parser.add_argument("--steps", type=int, default=6, help="timed steps of each form")
     parser.add_argument("--device", default="auto")
-    args = parser.parse_args()
+    args = parser.parse_args(arguments)
 
-    config = presets(Path())[args.preset][1]
+    config = presets("")[args.preset][1]
     network = dataclasses.replace(config.model, dim=args.dim, image_size=args.size)
     config = dataclasses.replace(config, model=network, batch_size=args.batch_size, device=args.device)
 
@@ -118,7 +120,8 @@ def main() -> None:
     print(f"plain step  {median['plain']:8.3f} s, median of {args.steps}")
     print(f"our step    {median['ours']:8.3f} s, {flops / 1e9:.0f} GFLOP: {share:.0%} of the bf16 matmul peak")
     print(f"ratio       {median['plain'] / median['ours']:8.2f} x")
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

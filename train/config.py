@@ -1,6 +1,7 @@
 """What a run is: one frozen dataclass, and the presets. The command line is derived from it."""
 
 import dataclasses
+import hashlib
 import json
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -32,14 +33,18 @@ class LossWeights:
 class TrainConfig:
     """Options of a run. Saved in every checkpoint; a resumed run uses the options given to it."""
 
-    data: Path
-    """Folder with trainA, trainB and, for the sample grids, testA, testB."""
-    run: Path = Path("runs/unit")
+    data: str
+    """Folder with trainA, trainB and, for sample grids and measures, testA, testB; or hf:owner/dataset of the Hub."""
+    run_dir: Path = Path("runs/unit")
     """Folder of this run: checkpoints, log, grids. A run that is already there is resumed."""
     model: UNITConfig = field(default_factory=UNITConfig)
     """The network. Its image_size is the side of the training crops."""
+    init: str = ""
+    """Folder or Hub repository whose weights the generator starts from, to go on from another model. Empty: anew."""
     discriminator: Literal["patch", "multiscale", "projected"] = "projected"
     """patch: 2017. multiscale: 2018. projected: heads on frozen EfficientNet-Lite0 features; learns fastest."""
+    d_dim: int = 64
+    """Width of patch and multiscale discriminators: channels after the first convolution."""
     gan_loss: GANLoss = "hinge"
     """bce: the paper. lsgan: 2018. hinge: with spectrally normalised discriminators."""
     weights: LossWeights = field(default_factory=LossWeights)
@@ -51,7 +56,11 @@ class TrainConfig:
     steps: int = 100_000
     """Optimiser steps in all."""
     batch_size: int = 8
-    """Photos of each domain a step."""
+    """Photos of each domain a step, over all processes: the same run on one GPU or on eight."""
+    accumulate: int = 1
+    """Parts a batch is worked through in, for less memory. Same result; the fakes are drawn twice when it is over 1."""
+    checkpointing: bool = False
+    """Activation checkpointing: the generator's inner maps are computed again in the backward pass, not kept."""
     lr_g: float = 1e-4
     """Learning rate of encoders and decoders."""
     lr_d: float = 1e-4
@@ -60,30 +69,62 @@ class TrainConfig:
     """Adam's."""
     weight_decay: float = 1e-4
     """L2 in Adam, as in the released code."""
+    schedule: Literal["constant", "linear", "cosine"] = "constant"
+    """Learning rates over the run. linear: constant for the first half, then straight to 0. cosine: to 0 throughout."""
+    clip: float = 0.0
+    """Gradients of a larger norm are scaled down to this one; 0: never. Helps where single batches throw the run."""
+    r1: float = 0.0
+    """R1 penalty on real photos (Mescheder 2018), helps against a discriminator that wins; 10 is usual, 0: off."""
+    r1_every: int = 16
+    """Steps from one R1 penalty to the next, which counts as many times (lazy, StyleGAN2)."""
+    spectral_norm: bool = False
+    """For patch and multiscale discriminators (projected ones always have it): tames them at the cost of detail."""
+    diffaugment: bool = False
+    """DiffAugment (Zhao 2020): D sees real and drawn photos recoloured, shifted, cut out. Helps below 1,000 photos."""
+    max_skipped: int = 20
+    """Steps in succession that may be skipped because a gradient was not finite, before the run stops."""
     ema: float = 0.999
     """Decay of the averaged generator, which is the one that is exported."""
     seed: int = 0
     """With the step, it decides every crop and every noise draw, so a resumed run repeats an uninterrupted one."""
     device: str = "auto"
     """auto: cuda, then mps, then cpu."""
-    precision: Literal["bf16", "fp32"] = "bf16"
-    """bf16 runs the networks under autocast; weights, losses and optimiser stay fp32."""
+    precision: Literal["auto", "bf16", "fp16", "fp32"] = "auto"
+    """auto: bf16 where the hardware multiplies it, else fp32. bf16, fp16: networks under autocast, the rest in fp32."""
     compile: bool = True
     """torch.compile each encoder and decoder: a minute at the start, then about twice the speed."""
     workers: int = 1
-    """Processes that read and crop photos."""
+    """Processes that read and crop photos, for each process that trains."""
+    cache: bool = True
+    """Keep the photos decoded, and scaled down as far as the crops allow, on the disk: reading then costs nothing."""
+    max_unreadable: float = 0.01
+    """Share of a domain's photos that may be unreadable (they are named and skipped) before the run stops."""
     log_every: int = 50
     """Steps between lines of metrics.jsonl."""
     sample_every: int = 500
     """Steps between sample grids."""
     save_every: int = 500
     """Steps between checkpoints. The two newest are kept."""
+    evaluate_every: int = 0
+    """Steps between measures on testA and testB (train/evaluate.py), written into the log; 0: never."""
+    tensorboard: bool = False
+    """Write the log for TensorBoard too (pip install tensorboard)."""
+    push_to: str = ""
+    """Hub repository owner/name that the averaged weights are pushed to while training. Empty: none."""
+    push_every: int = 5000
+    """Steps between pushes."""
+    push_private: bool = True
+    """Whether a repository that push_to makes is private."""
 
     def to_json(self) -> str:
         return json.dumps(dataclasses.asdict(self), default=str)
 
+    def seed_for(self, *what: object) -> int:
+        """A seed of 32 bits for a purpose, e.g. ("noise", step, row), that has nothing in common with any other."""
+        return int.from_bytes(hashlib.blake2b(repr((self.seed, *what)).encode(), digest_size=4).digest(), "big")
 
-def presets(data: Path) -> dict[str, tuple[str, TrainConfig]]:
+
+def presets(data: str) -> dict[str, tuple[str, TrainConfig]]:
     """Name -> (one line for --help, the values). `data` fills the one field without a default."""
     return {
         "compact": (

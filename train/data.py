@@ -1,135 +1,216 @@
-"""Two folders of photos -> unpaired batches that depend only on the seed and the step, and a check of the folders."""
+"""Two domains of photos -> unpaired batches that depend only on the seed and the step, and a check of the photos."""
 
+import functools
+import math
+import random
+import signal
 from collections import Counter
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
+import numpy as np
 import torch
-from PIL import Image
+from PIL import Image, ImageOps
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
-from torchvision.transforms import v2
 from tqdm import tqdm
 
+from train.cache import RATIO, Recipe, look_through, open_photos
 from train.config import TrainConfig
-from unit.images import SUFFIXES, ImageError, load_image
+from train.source import DataError, find_data, list_photos
+from unit.images import ImageError, load_image, to_tensor
 
 MIN_PHOTOS = 8  # fewer are learnt by heart at once; a discriminator then has nothing to say
 
 
-class DataError(ValueError):
-    """The training data cannot be used; the message says why and what to do."""
+class Batch(NamedTuple):
+    """What a step is made of."""
+
+    x_a: Tensor  # (rows, C, size, size) in [-1, 1]
+    x_b: Tensor
+    unreadable: list[str]  # photos met that could not be read, e.g. "trainA/7.jpg": others stand in for them
 
 
-def list_photos(folder: Path) -> list[Path]:
-    """Photos under `folder`, at any depth, in an order that does not depend on the file system."""
-    return sorted(p for p in folder.rglob("*") if p.suffix.lower() in SUFFIXES)
+def check_data(config: TrainConfig) -> str:
+    """Look at every training photo before the first step, and fill the cache.
 
-
-def check_data(root: Path, image_size: int) -> str:
-    """Look at every training photo before the first step.
-
-    Returns one line a domain: how many, sizes, modes. Raises DataError with all that is wrong in one message.
+    Returns one line a domain: how many, sizes, modes, which are left out, where they are kept. Raises DataError with
+    all that is wrong in one message.
     """
-    if not root.is_dir():
-        raise DataError(f"{root} is not a folder. --data needs a folder that holds trainA and trainB.")
-    report, problems = [], []
-    for name in ("trainA", "trainB"):
+    if not 0 < config.min_crop <= 1:
+        raise DataError(f"--min-crop is {config.min_crop}: it is a share of the photo, above 0 and up to 1.")
+    root = find_data(config.data)
+    report = [f"{config.data} is revision {root.name}"] if config.data.startswith("hf:") else []
+    problems = []
+    for name, recipe in _domains(config):
         paths = list_photos(root / name)
         if len(paths) < MIN_PHOTOS:
             problems.append(f"{name} has {len(paths)} photos; at least {MIN_PHOTOS} are needed, better some hundreds.")
             continue
-        with ThreadPoolExecutor() as pool:
-            looks = list(tqdm(pool.map(_look, paths), total=len(paths), desc=f"checking {name}", leave=False))
-        bad = [(p, look) for p, look in zip(paths, looks, strict=True) if isinstance(look, str)]
-        if bad:
-            first, reason = bad[0]
-            problems.append(
-                f"{name} has {len(bad)} unreadable files; the first is {first.name}: {reason} Remove or replace them."
-            )
+        looks, note = look_through(paths, recipe, cache=config.cache, name=name)
         good = [look for look in looks if not isinstance(look, str)]
-        if good:
-            sides = sorted(min(size) for _, size in good)
-            modes = ", ".join(f"{count} {mode}" for mode, count in Counter(mode for mode, _ in good).most_common())
-            report.append(f"{name}: {len(good)} photos ({modes}), short side {sides[0]} to {sides[-1]} px")
-            if sides[len(sides) // 2] < image_size:
-                report[-1] += f"; most are smaller than the {image_size} px crops and will be enlarged"
+        bad = [look for look in looks if isinstance(look, str)]
+        if _too_many(len(bad), len(paths), config):
+            problems.append(f"{_refusal(name, len(bad), len(paths))} The first: {bad[0]}")
+            continue
+        sides = sorted(look.side for look in good)
+        modes = ", ".join(f"{count} {mode}" for mode, count in Counter(look.mode for look in good).most_common())
+        line = f"{name}: {len(good)} photos ({modes}), short side {sides[0]} to {sides[-1]} px"
+        if sides[len(sides) // 2] < recipe.size:
+            line += f"; most are smaller than the {recipe.size} px crops and will be enlarged"
+        if bad:
+            line += f"; {len(bad)} left out that cannot be read: {' '.join(bad[:5])}{' ...' if bad[5:] else ''}"
+        report.append(f"{line}; {note}")
     if problems:
         raise DataError(" ".join(problems))
     return "\n".join(report)
 
 
-def _look(path: Path) -> tuple[str, tuple[int, int]] | str:
-    """(mode, size), or what is wrong with the file."""
-    try:
-        size = load_image(path).size
-        with Image.open(path) as image:  # only the header: load_image has seen to the rest
-            return image.mode, size
-    except ImageError as error:
-        return str(error)
+class Unreadable:
+    """The photos that could not be read so far. Its length is how many there are."""
+
+    def __init__(self, config: TrainConfig):
+        self.config = config
+        self.totals = {name: len(list_photos(find_data(config.data) / name)) for name, _ in _domains(config)}
+        self.names: set[str] = set()
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def add(self, names: Sequence[str]) -> None:
+        """Raises DataError when they have become more than `max_unreadable` of a domain."""
+        for name in set(names) - self.names:
+            tqdm.write(f"{name} cannot be read: another photo stands in for it")
+        self.names.update(names)
+        for domain, total in self.totals.items():
+            bad = sorted(name for name in self.names if name.startswith(f"{domain}/"))
+            if _too_many(len(bad), total, self.config):
+                raise DataError(f"{_refusal(domain, len(bad), total)} The first: {bad[0]}.")
+
+
+def _too_many(bad: int, total: int, config: TrainConfig) -> bool:
+    return bad > config.max_unreadable * total
+
+
+def _refusal(domain: str, bad: int, total: int) -> str:
+    return (
+        f"{domain}: {bad} of {total} photos cannot be read. "
+        "Remove or replace them, or allow for a larger share with --max-unreadable."
+    )
+
+
+def _domains(config: TrainConfig) -> list[tuple[str, Recipe]]:
+    channels = {"trainA": config.model.channels_a, "trainB": config.model.channels_b}
+    return [(name, Recipe(c, config.model.image_size, config.min_crop)) for name, c in channels.items()]
 
 
 class UnpairedBatches(Dataset):
-    """Item `step` is the batch of that step: x_a, x_b of shape (batch, C, size, size) in [-1, 1].
+    """Item `step` is the Batch of that step, or of it the rows that process `rank` of `world` works on.
 
-    Each domain is walked through in a new random order each epoch, independently of the other. The order and every
-    crop are functions of (seed, step) alone: nothing has to be remembered to resume.
+    Each domain is walked through in a new random order each epoch, independently of the other. Which photo a row shows
+    and how it is cropped are functions of the seed and of the row's place in that walk alone: nothing has to be
+    remembered to resume, and the rows are the same however many processes share them.
     """
 
-    def __init__(self, config: TrainConfig):
-        self.seed, self.batch_size = config.seed, config.batch_size
-        self.paths = [list_photos(config.data / name) for name in ("trainA", "trainB")]
-        self.modes = ["L" if c == 1 else "RGB" for c in (config.model.channels_a, config.model.channels_b)]
-        self.augment = v2.Compose([
-            v2.RandomResizedCrop(config.model.image_size, scale=(config.min_crop, 1.0), ratio=(4 / 5, 5 / 4)),
-            v2.RandomHorizontalFlip(),
-            v2.ToImage(),
-            v2.ToDtype(torch.float32, scale=True),
-            v2.Normalize([0.5], [0.5]),
-        ])  # fmt: skip
+    def __init__(self, config: TrainConfig, rank: int = 0, world: int = 1):
+        self.config, self.root = config, find_data(config.data)
+        self.rows, self.first = config.batch_size // world, rank * (config.batch_size // world)
+        self.domains = [
+            open_photos(list_photos(self.root / name), recipe, cache=config.cache) for name, recipe in _domains(config)
+        ]
 
-    def __getitem__(self, step: int) -> tuple[Tensor, Tensor]:
-        with torch.random.fork_rng(devices=[]):  # torchvision draws from the global generator
-            torch.manual_seed(self.seed * 1_000_003 + step)
-            x_a, x_b = (
-                torch.stack([self.augment(load_image(p).convert(mode)) for p in self._paths(domain, step)])
-                for domain, mode in enumerate(self.modes)
-            )
-        return x_a, x_b
+    def __getitem__(self, step: int) -> Batch:
+        first = step * self.config.batch_size + self.first
+        unreadable: list[str] = []
+        x_a, x_b = (
+            torch.cat([self._crop(domain, position, unreadable) for position in range(first, first + self.rows)])
+            for domain in (0, 1)
+        )
+        return Batch(x_a, x_b, unreadable)
 
-    def _paths(self, domain: int, step: int) -> Iterator[Path]:
-        paths = self.paths[domain]
-        for position in range(step * self.batch_size, (step + 1) * self.batch_size):
-            epoch, i = divmod(position, len(paths))
-            order = torch.Generator().manual_seed((self.seed * 2 + domain) * 1_000_003 + epoch)
-            yield paths[int(torch.randperm(len(paths), generator=order)[i])]
+    def _crop(self, domain: int, position: int, unreadable: list[str]) -> Tensor:
+        """(1, C, size, size) at a position of a domain's walk. What cannot be read adds its name to `unreadable`."""
+        photos, seed_for = self.domains[domain], self.config.seed_for
+        epoch, start = divmod(position, len(photos))
+        order = _order(seed_for("order", domain, epoch), len(photos))
+        for further in range(len(photos)):
+            i = order[(start + further) % len(photos)]
+            try:
+                return random_crop(photos[i], photos.recipe, random.Random(seed_for("crop", domain, position)))
+            except ImageError:
+                unreadable.append(photos.paths[i].relative_to(self.root).as_posix())
+        # Nothing is left to show, and the names that say so stop the run. A step made of this changes no weight.
+        return torch.full((1, photos.recipe.channels, photos.recipe.size, photos.recipe.size), math.nan)
 
 
-def batches(config: TrainConfig, first_step: int) -> DataLoader:
-    """Batches of the steps from `first_step` to the end of the run."""
-    steps = range(first_step, config.steps)
+@functools.lru_cache(maxsize=4)
+def _order(seed: int, n: int) -> list[int]:
+    return torch.randperm(n, generator=torch.Generator().manual_seed(seed)).tolist()
+
+
+def random_crop(photo: np.ndarray, recipe: Recipe, draw: random.Random) -> Tensor:
+    """uint8 (H, W) or (H, W, 3) -> (1, C, size, size) in [-1, 1]: a part of the photo, resized, and mirrored or not."""
+    height, width = photo.shape[:2]
+    top, left, height, width = random_window(height, width, recipe.min_crop, draw)
+    image = Image.fromarray(photo[top : top + height, left : left + width])
+    image = image.resize((recipe.size, recipe.size), Image.Resampling.BILINEAR)  # with antialiasing, as Pillow's is
+    return to_tensor(ImageOps.mirror(image) if draw.random() < 0.5 else image, recipe.channels)
+
+
+def random_window(height: int, width: int, min_crop: float, draw: random.Random) -> tuple[int, int, int, int]:
+    """(top, left, height, width) of at least `min_crop` of the area, in a shape from 4:5 to 5:4.
+
+    For photos so long that ten tries do not fit, the middle of them.
+    """
+    for _ in range(10):
+        area = height * width * draw.uniform(min_crop, 1)
+        ratio = math.exp(draw.uniform(*map(math.log, RATIO)))
+        w, h = round(math.sqrt(area * ratio)), round(math.sqrt(area / ratio))
+        if 0 < w <= width and 0 < h <= height:
+            return draw.randint(0, height - h), draw.randint(0, width - w), h, w
+    h, w = min(height, round(width / RATIO[0])), min(width, round(height * RATIO[1]))
+    return (height - h) // 2, (width - w) // 2, h, w
+
+
+def batches(config: TrainConfig, first_step: int, rank: int = 0, world: int = 1) -> DataLoader:
+    """Batches of the steps from `first_step` to the end of the run: the rows of process `rank` of `world`."""
     return DataLoader(
-        UnpairedBatches(config),
-        sampler=steps,
+        UnpairedBatches(config, rank, world),
+        sampler=range(first_step, config.steps),
         batch_size=None,
         num_workers=config.workers,
         prefetch_factor=4 if config.workers else None,
         pin_memory=torch.cuda.is_available(),
+        worker_init_fn=_leave_signals_to_the_trainer,
+        generator=torch.Generator(),  # it seeds the workers, who have no use for it; else the global one would move on
     )
 
 
+def _leave_signals_to_the_trainer(_worker: int) -> None:
+    """Schedulers and terminals signal every process at once; readers must go on until the trainer has saved."""
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, signal.SIG_IGN)
+
+
 def held_out_photos(config: TrainConfig, n: int) -> tuple[Tensor, Tensor] | None:
-    """The first n photos of testA and testB by name, centre-cropped, (n, C, size, size); None without test folders."""
-    size = config.model.image_size
-    fit = v2.Compose([
-        v2.Resize(size), v2.CenterCrop(size), v2.ToImage(), v2.ToDtype(torch.float32, scale=True),
-        v2.Normalize([0.5], [0.5]),
-    ])  # fmt: skip
-    domains = []
-    for name, channels in (("testA", config.model.channels_a), ("testB", config.model.channels_b)):
-        paths = list_photos(config.data / name)[:n] if (config.data / name).is_dir() else []
-        if not paths:
-            return None
-        domains.append(torch.stack([fit(load_image(p).convert("L" if channels == 1 else "RGB")) for p in paths]))
-    return domains[0], domains[1]
+    """The first n readable photos of testA and testB by name, centre-cropped, (n, C, size, size) in [-1, 1].
+
+    None where there are no such photos.
+    """
+    root = find_data(config.data)
+    x_a = _first_photos(root / "testA", n, config.model.channels_a, config.model.image_size)
+    x_b = _first_photos(root / "testB", n, config.model.channels_b, config.model.image_size)
+    return (torch.cat(x_a), torch.cat(x_b)) if x_a and x_b else None
+
+
+def _first_photos(folder: Path, n: int, channels: int, size: int) -> list[Tensor]:
+    photos: list[Tensor] = []
+    for path in list_photos(folder):
+        if len(photos) == n:
+            break
+        try:
+            photos.append(to_tensor(ImageOps.fit(load_image(path), (size, size), Image.Resampling.BILINEAR), channels))
+        except ImageError as error:
+            tqdm.write(f"{folder.name}: {error}")
+    return photos

@@ -1,64 +1,41 @@
-"""From a run to what people load: python -m train.export RUN checkpoints/NAME
+"""From a run to what people load: python -m train export RUN checkpoints/NAME
 
-Writes the averaged weights in fp16, `config.json` and a model card that tells how they came about.
+Writes the averaged weights in fp16, `config.json`, a grid of held-out photos and a model card that tells how they came
+about. Exported again, a folder keeps its notes, its licence and, while the weights are the same, its measures.
 """
 
 import argparse
+import io
 import json
 import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import torch
+from PIL import Image, ImageDraw, ImageFont
+from torch import Tensor
+
+from train.card import METRICS, SAMPLES, TRAINING, UNKNOWN, complete, nameless, read_json, write_card
+from train.config import TrainConfig
+from train.data import held_out_photos
+from train.source import DataError
 from train.state import read_newest
-from unit.hub import save_pretrained
+from unit.hub import WEIGHTS, save_pretrained, write_atomic
+from unit.images import to_image
 from unit.unit import UNIT, UNITConfig
 
-CARD = """---
-license: {license}
-library_name: pytorch
-pipeline_tag: image-to-image
-tags: [unit, image-to-image, unpaired, pytorch]
-training:
-  data: {data}
-  steps: {step}
-  photos_seen: {images}
-  hours: {hours:.2f}
----
-
-# UNIT: {domain_a} and {domain_b}
-
-Draws photos of *{domain_a}* as *{domain_b}* and back, with one latent space for both
-([arXiv:1703.00848](https://arxiv.org/abs/1703.00848), layout `{layout}`, {parameters:.1f} M parameters, fp16).
-
-| training | |
-|---|---|
-| data | `{data}`, unpaired |
-| steps | {step:,} of {batch_size} photos of each domain: {images:,} photos seen |
-| time | {hours:.2f} h on {device} |
-| crops | {image_size} px, from {min_crop:.0%} to 100 % of the photo's area |
-| discriminators | {discriminator}, {gan_loss} loss |
-| loss weights | {weights} |
-| shipped weights | exponential average, decay {ema} |
-
-```python
-from unit import Translator
-
-translator = Translator.from_pretrained("checkpoints/{name}")
-translator.translate("photo.jpg", "{domain_b}").save("{domain_b}.png")
-```
-
-All options of the run:
-
-```json
-{config}
-```
-"""
+PHOTOS = 4  # of each domain in the grid
+CELL = 160  # pixels: the least side of a picture in it, so that there is room for its label
 
 
-def export(run: Path, folder: Path, notes: str = "", license: str = "mit") -> Path:
+def export(
+    run: Path, folder: Path, notes: str | None = None, license: str | None = None, data: str | None = None
+) -> Path:
     """Write the newest checkpoint's averaged generator into `folder`. Returns the folder.
 
     `notes` is Markdown that ends the card: limits, results, thanks. `license` is the Hub's name for that of the
-    weights, which may depend on the photos. Raises ValueError if `run` has no checkpoint.
+    weights, which may depend on the photos. None of either: as the folder has it, or none and "unknown". `data` is
+    where the photos of the grid are, if no longer where the run had them. Raises ValueError if `run` has no checkpoint.
     """
     if (newest := read_newest(run)) is None:
         raise ValueError(f"{run} holds no checkpoint yet; they are written every --save-every steps.")
@@ -66,31 +43,93 @@ def export(run: Path, folder: Path, notes: str = "", license: str = "mit") -> Pa
     config = json.loads(metadata["config"])
     model = UNIT(UNITConfig(**config["model"]))
     model.load_state_dict({k.removeprefix("ema."): tensor for k, tensor in tensors.items() if k.startswith("ema.")})
-
-    config["data"], config["run"] = Path(config["data"]).name, Path(config["run"]).name  # no folders of one machine
-    step = int(metadata["step"])
-    facts = config | config["model"] | {"name": folder.name, "step": step, "license": license}
-    facts |= {
-        "device": metadata.get("device", "CPU"),
-        "images": 2 * step * config["batch_size"],
-        "hours": float(metadata["seconds"]) / 3600,
-        "parameters": sum(p.numel() for p in model.parameters()) / 1e6,
-        "weights": ", ".join(f"{name} {value:g}" for name, value in config["weights"].items()),
-        "config": json.dumps(config, indent=1),
-    }
-    save_pretrained(model, folder, card=CARD.format(**facts) + notes)
+    try:
+        photos = held_out_photos(TrainConfig(data=data or config["data"], model=model.config), PHOTOS)
+    except DataError:
+        if data:
+            raise
+        photos = None  # the run was made elsewhere
+    write_checkpoint(folder, model, metadata, photos, notes, license)
     return folder
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+def write_checkpoint(
+    folder: Path,
+    model: UNIT,
+    metadata: Mapping[str, str],
+    photos: tuple[Tensor, Tensor] | None,
+    notes: str | None = None,
+    license: str | None = None,
+) -> None:
+    """What `export` writes, for a model with the metadata of its training state; `photos` (x_a, x_b) make the grid."""
+    config = complete(json.loads(metadata["config"]))
+    config |= {name: nameless(config[name]) for name in ("data", "init")} | {"run_dir": Path(config["run_dir"]).name}
+    kept = read_json(folder / TRAINING) or {}
+    facts = {
+        "step": int(metadata["step"]),
+        "seconds": float(metadata["seconds"]),
+        "device": metadata.get("device", "CPU"),
+        "parameters": sum(p.numel() for p in model.parameters()) / 1e6,
+        "license": license or kept.get("license", UNKNOWN),
+        "notes": kept.get("notes", "") if notes is None else notes,
+        "config": config,
+    }
+    before = _bytes(folder / WEIGHTS)
+    save_pretrained(model, folder)
+    if before not in (None, _bytes(folder / WEIGHTS)):
+        for name in (METRICS, "metrics.md", SAMPLES):  # of other weights: set aside, not thrown away
+            if (folder / name).is_file():
+                (folder / name).replace(folder / f"{name}.old")
+    if photos:
+        data = io.BytesIO()
+        sample_grid(model, *photos).save(data, "JPEG", quality=90)
+        write_atomic(folder / SAMPLES, data.getvalue())
+    write_atomic(folder / TRAINING, (json.dumps(facts, indent=1) + "\n").encode())
+    write_card(folder)
+
+
+@torch.no_grad()
+def sample_grid(model: UNIT, x_a: Tensor, x_b: Tensor) -> Image.Image:
+    """A row a photo of each domain: x_a, x_ab, x_aba, x_b, x_ba, x_bab, and what they are above them.
+
+    x_a, x_b: (N, C, H, W) in [-1, 1].
+    """
+    device = next(model.parameters()).device
+    n = min(len(x_a), len(x_b))
+    x_a, x_b = x_a[:n].to(device), x_b[:n].to(device)
+    x_ab, x_ba = model.translate(x_a, "a", "b"), model.translate(x_b, "b", "a")
+    a, b = model.config.domain_a, model.config.domain_b
+    columns = [(a, x_a), (f"drawn in {b}", x_ab), (f"and back in {a}", model.translate(x_ab, "b", "a"))]
+    columns += [(b, x_b), (f"drawn in {a}", x_ba), (f"and back in {b}", model.translate(x_ba, "a", "b"))]
+
+    side = max(CELL, *x_a.shape[-2:])
+    grid = Image.new("RGB", (len(columns) * (side + 4) - 4, n * (side + 4) + 20), "white")
+    for i, (title, pictures) in enumerate(columns):
+        label = Image.new("RGB", (side, 20), "white")
+        ImageDraw.Draw(label).text((2, 2), title, "black", ImageFont.load_default(13))
+        grid.paste(label, (i * (side + 4), 0))
+        for row, picture in enumerate(pictures):
+            cell = to_image(picture).convert("RGB").resize((side, side), Image.Resampling.BICUBIC)
+            grid.paste(cell, (i * (side + 4), 24 + row * (side + 4)))
+    return grid
+
+
+def _bytes(path: Path) -> bytes | None:
+    return path.read_bytes() if path.is_file() else None
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(
+        "python -m train export", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("run", type=Path, help="folder of the run")
     parser.add_argument("folder", type=Path, help="where the checkpoint goes, for example checkpoints/mine")
     parser.add_argument("--notes", type=Path, help="Markdown file to end the card with")
-    parser.add_argument("--license", default="mit", help="of the weights, as the Hub names it (default: mit)")
-    args = parser.parse_args()
+    parser.add_argument("--license", help=f"of the weights, as the Hub names it (default: {UNKNOWN})")
+    parser.add_argument("--data", help="where testA and testB are, for the grid (default: where the run had them)")
+    args = parser.parse_args(arguments)
     try:
-        folder = export(args.run, args.folder, args.notes.read_text() if args.notes else "", args.license)
+        folder = export(args.run, args.folder, args.notes and args.notes.read_text(), args.license, args.data)
     except (ValueError, OSError) as error:
         print(error, file=sys.stderr)
         return 1

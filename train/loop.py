@@ -1,120 +1,282 @@
-"""The algorithm: section 3 of arXiv:1703.00848, on one screen."""
+"""The algorithm: section 3 of arXiv:1703.00848, on one screen, one step of it below, and then what both are made of."""
 
-import json
+import math
 import shutil
+import signal
 import sysconfig
 import time
-from contextlib import nullcontext, suppress
+from contextlib import nullcontext
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
-import torch.nn.functional as F
-from torch import Tensor
-from torchvision.utils import save_image
+from safetensors import SafetensorError
+from torch import Generator, Tensor
 from tqdm import tqdm
 
 from train.config import TrainConfig
-from train.data import batches, check_data, held_out_photos
+from train.data import Unreadable, batches, check_data, held_out_photos
+from train.log import Log, save_grid
+from train.parallel import first_before_others, largest, no_averaging, processes, rank, told_to_stop, world
 from train.state import TrainState
+from train.views import diffaugment, zoom
 from unit.discriminator import real_and_fake
 from unit.hub import check_config
-from unit.losses import discriminator_gan, generator_gan, weighted_sum
+from unit.losses import discriminator_gan, generator_gan, r1_penalty, weighted_sum
 from unit.pipeline import memory_format
+from unit.unit import UNITOutput
+
+MAX_UNSAVED = 3  # saves in succession that may fail
+
+
+class Diverged(ValueError):
+    """Training cannot go on; the message says from where and with what to try again."""
 
 
 def train(config: TrainConfig) -> Path:
-    """Train, or go on with, the run in `config.run`. Returns the path of the last checkpoint."""
-    check_config(config.model)  # now, and not at the end, when it is saved
-    print(check_data(config.data, config.model.image_size))
-    config.run.mkdir(parents=True, exist_ok=True)
-    state = TrainState.build(config)
-    if path := state.resume():
-        print(f"going on from {path}")
-        forget_log_after(config.run, state.step)
-    if config.compile:
+    """Train, or go on with, the run in `config.run_dir`. Returns the path of the last checkpoint.
+
+    Started in many processes, all of them call this; the first one writes. SIGTERM saves and returns, Ctrl-C saves and
+    raises KeyboardInterrupt. Raises ValueError, with what to do about it, for options, data and training gone wrong.
+    """
+    with processes(config.device) as device:
+        check_options(config)
+        with first_before_others():  # it may have a cache to fill, which the others then find
+            report = check_data(config)
+        state = TrainState.build(config, device)
+        resumed = state.resume()
         compile_networks(state)
+        side = SideWork(state) if rank() == 0 else None  # logs, grids, measures, pushes: the first process's
+        if side:
+            print(report, f"going on from {resumed}" if resumed else "", sep="\n")
 
-    held_out = held_out_photos(config, 4)
-    losses: dict[str, Tensor] = {}
-    bar = tqdm(total=config.steps, initial=state.step, unit="step", smoothing=0.05)
-    started, layout = time.monotonic() - state.seconds, memory_format(state.device)
-    for x_a, x_b in batches(config, state.step):
-        x_a, x_b = (x.to(state.device, memory_format=layout, non_blocking=True) for x in (x_a, x_b))
-        losses = train_step(state, x_a, x_b)
+        layout, unreadable, unsaved = memory_format(device), Unreadable(config), 0
+        started = time.monotonic() - state.seconds
+        with told_to_stop() as told:
+            for x_a, x_b, failed in batches(config, state.step, rank(), world()):
+                x_a, x_b = (x.to(device, memory_format=layout, non_blocking=True) for x in (x_a, x_b))
+                losses = train_step(state, x_a, x_b)
 
-        state.seconds = time.monotonic() - started
-        bar.update()
-        if state.step % config.log_every == 0:
-            log(state, losses, bar)
-        if held_out is not None and state.step % config.sample_every == 0:
-            save_grid(state, *held_out)
-        if state.step % config.save_every == 0:
-            save(state, losses)
-    return save(state, losses) if losses else state.save()
-
-
-def save(state: TrainState, losses: dict[str, Tensor]) -> Path:
-    """A checkpoint, but never of a run that has diverged: the last good ones stay."""
-    if bad := [name for name, loss in losses.items() if not loss.isfinite()]:
-        raise ValueError(
-            f"{', '.join(bad)} is not a finite number at step {state.step}. The checkpoints before it are kept; "
-            "go on from them with a lower --lr-g and --lr-d."
-        )
-    return state.save()
+                state.seconds = time.monotonic() - started
+                unreadable.add(failed)
+                if side:
+                    side.after_step(losses, len(unreadable))
+                if largest(len(told), device):
+                    break
+                if state.step % config.save_every == 0:
+                    unsaved = save(state, unsaved)
+            path = state.save()
+        if side:
+            side.close(path, told)
+        if signal.SIGINT in told:
+            raise KeyboardInterrupt
+        return path
 
 
 def train_step(state: TrainState, x_a: Tensor, x_b: Tensor) -> dict[str, Tensor]:
-    """One step of D, one of E and G, on one generator pass. x_a, x_b: (N, C, H, W) in [-1, 1]. Returns the terms.
+    """One step of D, one of E and G. x_a, x_b: this process's photos (N, C, H, W) in [-1, 1]. Returns the terms.
 
-    The released code draws the fakes of the two steps by two passes with different noise; here both use the same.
+    Both players meet the same drawings, from the same generator pass unless the batch is worked through in parts; the
+    released code makes two passes with different noise. All randomness is a function of the step and the photo's row
+    in the whole batch, so the update is the same however many processes and parts the batch is spread over.
     """
-    config, model, discriminator = state.config, state.model, state.discriminator
-    torch.manual_seed(config.seed * 1_000_003 + state.step)  # the latent noise too is a function of the step
-    autocast = torch.autocast(state.device.type, torch.bfloat16) if config.precision == "bf16" else nullcontext()
+    config, discriminator = state.config, state.discriminator
+    parts = list(zip(x_a.chunk(config.accumulate), x_b.chunk(config.accumulate), strict=True))
+    once = len(parts) == 1
+    terms: list[dict[str, Tensor]] = []
 
-    with autocast:
-        out = model(x_a, x_b, identity=config.weights.identity > 0)
-        shown_a, shown_b, shown_ba, shown_ab = zoom(config.zoom, x_a, x_b, out.x_ba, out.x_ab)
-        seen_ba, seen_ab = state.look(shown_ba), state.look(shown_ab)
-        with torch.no_grad():
-            seen_a, seen_b = state.look(shown_a), state.look(shown_b)
-
-        discriminator.requires_grad_(True)  # max over D
-        logits = discriminator(real_and_fake(seen_a, seen_ba), real_and_fake(seen_b, seen_ab))
-    real, fake = zip(*(both.chunk(2) for both in logits), strict=True)
-    d_loss = discriminator_gan(real, fake, config.gan_loss)
-    state.opt_d.zero_grad()
-    d_loss.backward()
-    state.opt_d.step()
+    discriminator.requires_grad_(True)  # max over D
+    for i, part in enumerate(parts):
+        with torch.set_grad_enabled(once):
+            views = draw(state, *part, i)
+        with nullcontext() if i == len(parts) - 1 else no_averaging(state.judge):
+            d_loss = discriminator_loss(state, *part, views)
+            state.scaler.scale(d_loss / len(parts)).backward()
+        terms.append({"d": 2 * d_loss.detach()})
+    fine = update(state, state.opt_d, config.lr_d)
 
     discriminator.requires_grad_(False)  # min over E, G
-    with autocast:
-        judged = discriminator(seen_ba, seen_ab)
-    losses = out.losses(x_a, x_b) | {"gan": 2 * generator_gan(judged, config.gan_loss)}
-    state.opt_g.zero_grad()
-    weighted_sum(losses, vars(config.weights)).backward()
-    state.opt_g.step()
+    for i, part in enumerate(parts):
+        with nullcontext() if i == len(parts) - 1 else no_averaging(state.generate):
+            losses = generator_losses(state, *part, views if once else draw(state, *part, i))
+            state.scaler.scale(weighted_sum(losses, vars(config.weights)) / len(parts)).backward()
+        terms[i] |= {name: loss.detach() for name, loss in losses.items()}
+    fine &= update(state, state.opt_g, config.lr_g)
 
+    state.scaler.update()
     state.step += 1
     state.update_ema()
-    return {name: loss.detach() for name, loss in (losses | {"d": 2 * d_loss}).items()}
+    means = {name: torch.stack([part[name] for part in terms]).mean() for name in terms[0]}
+    count_skipped(state, fine, means)
+    return means
 
 
-def zoom(least: float, *images: Tensor) -> list[Tensor]:
-    """One random crop of all images, at least `least` of their side, enlarged to their size: what D is shown.
+class Views(NamedTuple):
+    """What the generator drew of a part of the batch, and what the discriminators are shown of it."""
 
-    The strides of a discriminator pull at every second, fourth, ... pixel. While they always meet the same ones, the
-    generator answers with a weave of that period; crops at any place and scale leave it no grid to draw on.
-    """
-    if least == 1:
-        return list(images)
-    height, width = images[0].shape[-2:]
-    share, top, left = torch.rand(3).tolist()
-    share = least + (1 - least) * share
-    h, w = round(share * height), round(share * width)
-    y, x = round(top * (height - h)), round(left * (width - w))
-    crops = [image[..., y : y + h, x : x + w] for image in images]
-    return [F.interpolate(crop, size=(height, width), mode="bilinear", align_corners=False) for crop in crops]
+    out: UNITOutput
+    real: list[Tensor | list[Tensor]]  # of x_a and x_b
+    fake: list[Tensor | list[Tensor]]  # of x_ba and x_ab
+
+
+def draw(state: TrainState, x_a: Tensor, x_b: Tensor, part: int) -> Views:
+    """Figure 1 of the paper for one part of the batch. Called again within a step, it draws the same again."""
+    config, n = state.config, len(x_a)
+    first_row = (rank() * config.accumulate + part) * n
+    seeds = [config.seed_for("noise", state.step, first_row + i) for i in range(n)]
+    generators = [Generator(state.device).manual_seed(seed) for seed in seeds]
+    torch.manual_seed(config.seed_for("zoom", state.step))  # one crop for the whole batch
+    with autocast(state):
+        out = state.generate(x_a, x_b, generator=generators, identity=config.weights.identity > 0)
+        shown = zoom(config.zoom, x_a, x_b, out.x_ba, out.x_ab)
+        if config.diffaugment:
+            shown = [diffaugment(x, generators) for x in shown]
+        with torch.no_grad():
+            real = [state.look(x) for x in shown[:2]]
+        return Views(out, real, [state.look(x) for x in shown[2:]])
+
+
+def discriminator_loss(state: TrainState, x_a: Tensor, x_b: Tensor, views: Views) -> Tensor:
+    """What D minimises, the mean over both domains."""
+    config = state.config
+    with autocast(state):
+        logits = state.judge(*(real_and_fake(r, f) for r, f in zip(views.real, views.fake, strict=True)))
+    real, fake = zip(*(both.chunk(2) for both in logits), strict=True)
+    loss = discriminator_gan(real, fake, config.gan_loss)
+    if config.r1 and state.step % config.r1_every == 0:
+        x_a, x_b = (x.detach().requires_grad_() for x in (x_a, x_b))
+        a, b = (net(state.look(x)) for net, x in ((state.discriminator.a, x_a), (state.discriminator.b, x_b)))
+        loss = loss + config.r1 * config.r1_every * (r1_penalty(a, x_a) + r1_penalty(b, x_b)) / 2
+    return loss
+
+
+def generator_losses(state: TrainState, x_a: Tensor, x_b: Tensor, views: Views) -> dict[str, Tensor]:
+    """The unweighted terms that E and G minimise, summed over both domains."""
+    with autocast(state):
+        judged = state.discriminator(*views.fake)
+    return views.out.losses(x_a, x_b) | {"gan": 2 * generator_gan(judged, state.config.gan_loss)}
+
+
+def autocast(state: TrainState) -> torch.autocast:
+    half = state.dtype != torch.float32
+    return torch.autocast(state.device.type, state.dtype if half else None, enabled=half)
+
+
+def update(state: TrainState, optimizer: torch.optim.Optimizer, lr: float) -> bool:
+    """A step of the optimiser, unless a gradient is not finite; whether it was made. All processes decide alike."""
+    (group,) = optimizer.param_groups
+    group["lr"] = lr * schedule(state.config, state.step)
+    state.scaler.unscale_(optimizer)
+    norm = torch.nn.utils.get_total_norm([p.grad for p in group["params"] if p.grad is not None])
+    if fine := bool(norm.isfinite()):
+        if state.config.clip:
+            torch.nn.utils.clip_grads_with_norm_(group["params"], state.config.clip, norm)
+        state.scaler.step(optimizer)
+    optimizer.zero_grad()
+    return fine
+
+
+def schedule(config: TrainConfig, step: int) -> float:
+    """What the learning rates are multiplied with at a step, from 1 down to 0 at the end of the run."""
+    done = step / config.steps
+    match config.schedule:
+        case "constant":
+            return 1.0
+        case "linear":
+            return min(1.0, 2 * (1 - done))
+        case "cosine":
+            return (1 + math.cos(math.pi * done)) / 2
+
+
+def count_skipped(state: TrainState, fine: bool, losses: dict[str, Tensor]) -> None:
+    state.skipped_in_a_row = 0 if fine else state.skipped_in_a_row + 1
+    state.skipped += not fine
+    if state.skipped_in_a_row > state.config.max_skipped:
+        bad = [name for name, loss in losses.items() if not loss.isfinite()]
+        raise Diverged(
+            f"{state.skipped_in_a_row} steps in a row, up to step {state.step}, gave gradients that are not finite "
+            f"(and {', '.join(bad) or 'no loss'}). The checkpoints before them are kept. Go on from there with lower "
+            "--lr-g and --lr-d, with --clip 1, or with --precision fp32."
+        )
+
+
+def save(state: TrainState, unsaved: int) -> int:
+    """A checkpoint, but not in the middle of skipped steps. Returns how many saves have now failed in a row."""
+    if state.skipped_in_a_row:
+        return unsaved
+    try:
+        state.save()
+        return 0
+    except (OSError, SafetensorError) as error:  # a full disk may have room again before the next
+        if unsaved + 1 >= MAX_UNSAVED:
+            raise
+        tqdm.write(f"step {state.step} could not be saved: {error}; trying again in {state.config.save_every} steps")
+        return unsaved + 1
+
+
+class SideWork:
+    """What the first process does beside the steps: progress, log, sample grids, measures, pushes to the Hub."""
+
+    def __init__(self, state: TrainState):
+        config = self.config = state.config
+        self.state = state
+        self.log = Log(config.run_dir, state.step, tensorboard=config.tensorboard)
+        self.held_out = held_out_photos(config, 4)
+        self.measure = self.pusher = None
+        if config.evaluate_every:
+            from train.evaluate import Measure
+
+            self.measure = Measure(config)
+        if config.push_to:
+            from train.push import Pusher
+
+            self.pusher = Pusher(config)
+        self.bar = tqdm(total=config.steps, initial=state.step, unit="step", smoothing=0.05)
+
+    def after_step(self, losses: dict[str, Tensor], unreadable: int) -> None:
+        config, state = self.config, self.state
+        self.bar.update()
+        if state.step % config.log_every == 0:
+            values = {name: float(value) for name, value in losses.items()}
+            rate = 2 * config.batch_size * (self.bar.format_dict["rate"] or 0)
+            self.bar.set_postfix({name: f"{value:.3f}" for name, value in values.items()} | {"photos/s": f"{rate:.1f}"})
+            facts = {"seconds": state.seconds, "photos_per_second": rate}
+            self.log.write(state.step, facts | values | {"skipped": state.skipped, "unreadable": unreadable})
+        if self.held_out and state.step % config.sample_every == 0:
+            save_grid(state, *self.held_out)
+        if self.measure and state.step % config.evaluate_every == 0:
+            self.log.write(state.step, self.measure(state.ema))
+        if self.pusher and state.step % config.push_every == 0:
+            self.pusher.push(state)
+
+    def close(self, path: Path, told: list[signal.Signals]) -> None:
+        self.bar.close()
+        self.log.close()
+        if told:
+            print(f"{told[0].name}: saved {path}; the same command goes on from it")
+        if self.pusher and not told:
+            self.pusher.push(self.state)
+        if self.pusher:
+            self.pusher.close()
+
+
+def check_options(config: TrainConfig) -> None:
+    """What can be known to be wrong before anything is read. Raises ValueError."""
+    check_config(config.model)  # now, and not at the end, when it is saved
+    if config.batch_size % (world() * config.accumulate):
+        raise ValueError(
+            f"--batch-size {config.batch_size} cannot be shared equally by {world()} processes "
+            f"working in {config.accumulate} parts: make it a multiple of {world() * config.accumulate}."
+        )
+    try:
+        config.run_dir.mkdir(parents=True, exist_ok=True)
+        probe = config.run_dir / f".writable-{rank()}"
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        raise ValueError(
+            f"--run-dir {config.run_dir} cannot be written to ({error.strerror}): choose another folder."
+        ) from None
 
 
 def compile_networks(state: TrainState) -> None:
@@ -122,6 +284,8 @@ def compile_networks(state: TrainState) -> None:
 
     Raises ValueError where a CPU is to be compiled for and there is no C++ compiler.
     """
+    if not state.config.compile:
+        return
     headers = Path(sysconfig.get_path("include"), "Python.h")
     if state.device.type == "cpu" and not (headers.is_file() and any(map(shutil.which, ("g++", "clang++", "c++")))):
         raise ValueError(
@@ -133,40 +297,3 @@ def compile_networks(state: TrainState) -> None:
         if not list(net.parameters()):
             continue  # from an empty Sequential dynamo learns to skip the forward that every Sequential has
         net.compile(dynamic=False)  # batches of N and 2N: two fixed graphs are quicker than one for any size
-
-
-def log(state: TrainState, losses: dict[str, Tensor], bar: tqdm) -> None:
-    """One line of metrics.jsonl, and the same numbers behind the progress bar."""
-    values = {name: round(float(value), 4) for name, value in losses.items()}
-    rate = 2 * state.config.batch_size * (bar.format_dict["rate"] or 0)
-    bar.set_postfix({name: f"{value:.3f}" for name, value in values.items()} | {"photos/s": f"{rate:.1f}"})
-    line = {"step": state.step, "seconds": round(state.seconds, 1), "photos_per_second": round(rate, 2)} | values
-    with open(state.config.run / "metrics.jsonl", "a") as file:
-        file.write(json.dumps(line) + "\n")
-
-
-def forget_log_after(run: Path, step: int) -> None:
-    """Drop the lines of steps that a kill undid, and a line it cut short: they will be written again."""
-    path = run / "metrics.jsonl"
-    if not path.is_file():
-        return
-    kept = []
-    for line in path.read_text().splitlines():
-        with suppress(ValueError):
-            if json.loads(line)["step"] <= step:
-                kept.append(line + "\n")
-    path.write_text("".join(kept))
-
-
-@torch.no_grad()
-def save_grid(state: TrainState, x_a: Tensor, x_b: Tensor) -> None:
-    """samples/step-N.png from the averaged generator: a row a photo: x_a, x_aa, x_ab, x_aba, x_b, x_bb, x_ba, x_bab."""
-    model = state.ema
-    x_a, x_b = x_a.to(state.device), x_b.to(state.device)
-    x_ab, x_ba = model.translate(x_a, "a", "b"), model.translate(x_b, "b", "a")
-    columns = [x_a, model.reconstruct(x_a, "a"), x_ab, model.translate(x_ab, "b", "a")]
-    columns += [x_b, model.reconstruct(x_b, "b"), x_ba, model.translate(x_ba, "a", "b")]
-    rows = torch.stack([c.expand(-1, 3, -1, -1) for c in columns], dim=1).flatten(0, 1)
-    (state.config.run / "samples").mkdir(exist_ok=True)
-    path = state.config.run / "samples" / f"step-{state.step:08d}.png"
-    save_image(rows, path, nrow=len(columns), normalize=True, value_range=(-1, 1))

@@ -1,16 +1,22 @@
 """Everything a run must remember, in one object: build it, save it, find it again, export what people use."""
 
 import copy
+import functools
+import hashlib
+import json
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
+from torch.nn.utils.parametrizations import spectral_norm
+from torch.utils.checkpoint import checkpoint
 
 from train.config import TrainConfig
+from train.parallel import distributed, rank
 from unit.discriminator import (
     Discriminators,
     FeatureProjection,
@@ -18,9 +24,11 @@ from unit.discriminator import (
     PatchDiscriminator,
     ProjectedDiscriminator,
 )
-from unit.pipeline import best_device, memory_format
+from unit.hub import load_pretrained
+from unit.pipeline import best_device, best_dtype, memory_format
 from unit.unit import UNIT
 
+DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16, "fp32": torch.float32}  # and "auto" is the best of a device
 KEEP = 2  # checkpoints on disk: should the newest be damaged, the one before it is still there
 
 
@@ -30,33 +38,57 @@ class TrainState:
 
     config: TrainConfig
     device: torch.device
+    dtype: torch.dtype  # of what autocast makes quick; float32: it does nothing
     model: UNIT
     ema: UNIT
     look: nn.Module  # image -> what the discriminators see; frozen, and a function of the seed, so never saved
     discriminator: Discriminators
     opt_g: torch.optim.Adam
     opt_d: torch.optim.Adam
+    generate: (
+        nn.Module
+    )  # model and discriminator as they are to be called where gradients of all processes are averaged
+    judge: nn.Module
+    scaler: torch.amp.GradScaler  # keeps fp16 gradients above the smallest number; does nothing otherwise
     step: int = 0  # steps done
-    seconds: float = 0.0  # spent training, over all the processes that carried the run
+    seconds: float = 0.0  # spent training, over all the times the run was started
+    skipped: int = 0  # steps of these whose gradients were not finite
+    skipped_in_a_row: int = field(default=0, compare=False)
 
     @classmethod
-    def build(cls, config: TrainConfig) -> "TrainState":
-        """New networks, a function of the config alone."""
+    def build(cls, config: TrainConfig, device: torch.device | None = None) -> "TrainState":
+        """New networks, a function of the config alone, but for `device` (default: config.device)."""
         if config.weights.identity and config.model.channels_a != config.model.channels_b:
             raise ValueError("the identity loss needs domains of as many channels; set --weights.identity 0.")
+        if device is None:
+            device = best_device() if config.device == "auto" else torch.device(config.device)
         torch.manual_seed(config.seed)
-        device = best_device() if config.device == "auto" else torch.device(config.device)
         model = UNIT(config.model)
         look, discriminator = build_discriminators(config)
+        if config.init:
+            start_from(config.init, model)
         for net in (model, look, discriminator):
             net.to(device).to(memory_format=memory_format(device))
         ema = copy.deepcopy(model).requires_grad_(False).eval()
+        if config.checkpointing:
+            forget_activations(model)
 
         def adam(net: nn.Module, lr: float) -> torch.optim.Adam:
             return torch.optim.Adam(net.parameters(), lr, config.betas, weight_decay=config.weight_decay, fused=True)
 
         return cls(
-            config, device, model, ema, look, discriminator, adam(model, config.lr_g), adam(discriminator, config.lr_d)
+            config=config,
+            device=device,
+            dtype=DTYPES.get(config.precision) or best_dtype(device),
+            model=model,
+            ema=ema,
+            look=look,
+            discriminator=discriminator,
+            opt_g=adam(model, config.lr_g),
+            opt_d=adam(discriminator, config.lr_d),
+            generate=distributed(model),
+            judge=distributed(discriminator),
+            scaler=torch.amp.GradScaler(device.type, enabled=config.precision == "fp16"),
         )
 
     def update_ema(self) -> None:
@@ -75,21 +107,39 @@ class TrainState:
         return named
 
     def save(self) -> Path:
-        """Write `step-N.safetensors` into the run folder, all or nothing, and drop all but the newest `KEEP`."""
-        path = self.config.run / f"step-{self.step:08d}.safetensors"
+        """Write `step-N.safetensors` into the run folder, all or nothing, and drop all but the newest `KEEP`.
+
+        Of many processes, whose states are equal, the first writes.
+        """
+        path = self.config.run_dir / f"step-{self.step:08d}.safetensors"
+        if rank() > 0:
+            return path
+        for partial in self.config.run_dir.glob("*.partial"):  # of a save that was killed
+            partial.unlink()
         partial = path.with_suffix(".partial")
         tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in self.tensors().items()}
-        save_file(tensors, partial, metadata=self._metadata())
-        with open(partial, "rb") as file:
-            os.fsync(file.fileno())
-        os.replace(partial, path)  # a kill before this line leaves the older checkpoints, after it the new one
-        for old in checkpoints(self.config.run)[:-KEEP]:
+        if bad := [name for name, tensor in tensors.items() if not tensor.isfinite().all()]:
+            raise ValueError(
+                f"{bad[0]} is not finite at step {self.step}, so it was not saved. The checkpoints before it are kept: "
+                "go on from them with a lower --lr-g and --lr-d."
+            )
+        metadata = self.metadata()
+        try:
+            save_file(tensors, partial, metadata=metadata | {"sha256": checksum(tensors, metadata)})
+            _to_disk(partial)
+            os.replace(partial, path)  # a kill before this line leaves the older checkpoints, after it the new one
+        finally:
+            partial.unlink(missing_ok=True)
+        _to_disk(path.parent)
+        for old in checkpoints(self.config.run_dir)[:-KEEP]:
             old.unlink()
         return path
 
-    def _metadata(self) -> dict[str, str]:
+    def metadata(self) -> dict[str, str]:
+        """What is true of a checkpoint beside its tensors: the step, the time it took, the device, the config."""
         device = torch.cuda.get_device_name(self.device) if self.device.type == "cuda" else self.device.type.upper()
-        facts = {"step": self.step, "seconds": self.seconds, "device": device, "config": self.config.to_json()}
+        facts = {"step": self.step, "seconds": self.seconds, "skipped": self.skipped, "device": device}
+        facts |= {"scaler": json.dumps(self.scaler.state_dict()), "config": self.config.to_json()}
         return {name: str(value) for name, value in facts.items()}
 
     def resume(self) -> Path | None:
@@ -97,11 +147,15 @@ class TrainState:
 
         Raises ValueError if the checkpoint belongs to another network than the config describes.
         """
-        if (newest := read_newest(self.config.run)) is None:
+        if (newest := read_newest(self.config.run_dir)) is None:
+            if checkpoints(self.config.run_dir):
+                raise ValueError(f"no checkpoint in {self.config.run_dir} can be read: move them away to start anew.")
             return None
         path, tensors, metadata = newest
         self._load(tensors, path)
-        self.step, self.seconds = int(metadata["step"]), float(metadata["seconds"])
+        self.step, self.seconds, self.skipped = (kind(metadata[k]) for k, kind in _COUNTERS.items())
+        if scaler := json.loads(metadata["scaler"]):
+            self.scaler.load_state_dict(scaler)
         return path
 
     @torch.no_grad()
@@ -117,7 +171,7 @@ class TrainState:
             reason = str(error).splitlines()[1].strip()
             raise ValueError(
                 f"{path} was made by another network ({reason}). Give the options it was started with, "
-                "or another --run folder."
+                "or another --run-dir folder."
             ) from None
         for prefix, optimizer in (("opt_g.", self.opt_g), ("opt_d.", self.opt_d)):
             parameters = optimizer.param_groups[0]["params"]
@@ -130,16 +184,36 @@ class TrainState:
             optimizer.load_state_dict(optimizer.state_dict() | {"state": moments})
 
 
+_COUNTERS = {"step": int, "seconds": float, "skipped": int}
+
+
+def start_from(source: str, model: UNIT) -> None:
+    """Give `model` the weights of an exported one. Raises ValueError if that one is not built alike."""
+    other = load_pretrained(source)
+    for name in ("layout", "channels_a", "channels_b", "dim", "n_res", "n_res_shared"):
+        theirs, ours = getattr(other.config, name), getattr(model.config, name)
+        if theirs != ours:
+            raise ValueError(f"--init {source} has {name} {theirs}, and this run {ours}: set --model to the same.")
+    model.load_state_dict(other.state_dict())
+
+
+def forget_activations(model: UNIT) -> None:
+    """Let each encoder and decoder keep only its input, and compute the rest again when the backward pass needs it."""
+    for net in model.children():
+        if list(net.parameters()):
+            net.forward = functools.partial(checkpoint, net.forward, use_reentrant=False)
+
+
 def build_discriminators(config: TrainConfig) -> tuple[nn.Module, Discriminators]:
     """(what they look through, the discriminators of both domains)."""
     channels = [config.model.channels_a, config.model.channels_b]
     match config.discriminator:
         case "patch":
-            return nn.Identity(), Discriminators(*(PatchDiscriminator(c) for c in channels))
+            nets = Discriminators(*(PatchDiscriminator(c, config.d_dim) for c in channels))
         case "multiscale":
             if config.model.image_size < 64:
                 raise ValueError("multiscale discriminators halve a picture six times: crops need 64 px or more.")
-            return nn.Identity(), Discriminators(*(MultiScaleDiscriminator(c) for c in channels))
+            nets = Discriminators(*(MultiScaleDiscriminator(c, config.d_dim) for c in channels))
         case "projected":
             from train import features
 
@@ -147,6 +221,10 @@ def build_discriminators(config: TrainConfig) -> tuple[nn.Module, Discriminators
                 raise ValueError("projected discriminators look at colour photos; choose --discriminator multiscale.")
             look = FeatureProjection(features.EfficientNetLite0(), features.CHANNELS)
             return look, Discriminators(*(ProjectedDiscriminator(look.channels) for _ in channels))
+    if config.spectral_norm:
+        for conv in [module for module in nets.modules() if isinstance(module, nn.Conv2d)]:
+            spectral_norm(conv)
+    return nn.Identity(), nets
 
 
 def checkpoints(run: Path) -> list[Path]:
@@ -154,12 +232,36 @@ def checkpoints(run: Path) -> list[Path]:
     return sorted(run.glob("step-*.safetensors"))
 
 
+def checksum(tensors: dict[str, Tensor], metadata: dict[str, str]) -> str:
+    """SHA-256 of all that a checkpoint holds: a flipped bit is found before it is trained on."""
+    digest = hashlib.sha256(json.dumps(metadata, sort_keys=True).encode())
+    for name in sorted(tensors):
+        digest.update(name.encode())
+        digest.update(tensors[name].reshape(-1).view(torch.uint8).numpy().data)
+    return digest.hexdigest()
+
+
 def read_newest(run: Path) -> tuple[Path, dict[str, Tensor], dict[str, str]] | None:
     """(path, tensors, metadata) of the newest checkpoint that can be read; None if there is none."""
     for path in reversed(checkpoints(run)):
         try:
             with safe_open(path, "pt", device="cpu") as file:
-                return path, {name: file.get_tensor(name) for name in file.keys()}, file.metadata()  # noqa: SIM118
+                tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+                metadata = file.metadata() or {}
+            expected = metadata.pop("sha256", None)
+            if checksum(tensors, metadata) == expected:
+                return path, tensors, metadata
+            problem = "its checksum is wrong"
         except (SafetensorError, OSError) as error:
-            print(f"{path.name} cannot be read ({error}); trying the one before it")
+            problem = str(error)
+        print(f"{path.name} cannot be read ({problem}); trying the one before it")
     return None
+
+
+def _to_disk(path: Path) -> None:
+    """Wait until a file, or the list of a folder's files, is on the disk and not only on its way there."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,18 +1,22 @@
 """The command line: python -m unit translate | sample | interpolate | info. See --help for examples."""
 
 import argparse
+import contextlib
+import hashlib
 import io
 import os
+import signal
 import sys
 from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 
 import torch
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 from torch.utils.flop_counter import FlopCounterMode
 from tqdm import tqdm  # type: ignore[import-untyped]
 
-from unit.hub import CARD, WEIGHTS, find_checkpoint, load_pretrained, write_atomic
+from unit.hub import CARD, CONFIG, WEIGHTS, find_checkpoint, load_pretrained, write_atomic
 from unit.images import SUFFIXES
 from unit.layouts import DOWNSAMPLING
 from unit.pipeline import Translator
@@ -27,9 +31,27 @@ examples:
   python -m unit translate garden.jpg --to winter -o garden_winter.png
   python -m unit translate photos more/*.jpg --to winter -o winter_photos
   python -m unit translate garden.jpg --to winter -o out --temperature 1 --grain 8 --seed 3
+  torchrun --nproc-per-node 8 -m unit translate photos --to winter -o winter_photos
   python -m unit sample --count 4 -o pairs
   python -m unit interpolate one.jpg two.jpg --to winter -o steps
   python -m unit info --model owner/name
+"""
+
+TRANSLATE = """\
+drawings that are there already:
+  In a folder, a drawing made from the same photo (its bytes count, not its date) with the same model, --to and noise
+  is left alone, so a run that was stopped goes on when it is started again. Any other file of that name is drawn anew;
+  --again draws all of them. To tell, a drawing ends with a checksum of what it was made from; it holds nothing else of
+  the photo but its pixels. A drawing that -o names itself (-o garden.png) is always made.
+
+many processes:
+  Started by torchrun, accelerate launch or srun (in a SLURM script too), or with RANK and WORLD_SIZE set by hand, each
+  process draws its share of the photos, on the GPU that LOCAL_RANK says. A seed means the same drawings however many
+  processes there are. SIGTERM ends a process after the photo it is at.
+
+exit status:
+  0 if all is drawn, and on SIGTERM; 1 if a photo could not be drawn, while the others are. One of many processes says
+  what failed and ends with 0, as launchers would stop the others: for the status, run it again in one process.
 """
 
 
@@ -51,20 +73,38 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def translate(options: argparse.Namespace) -> int:
+    rank, world, local = _process()
     jobs = _jobs(options.input, options.output)
-    translator = _translator(options)
-    inputs = {_identity(source) for source, _ in jobs}
-    failed = 0
-    for source, output in tqdm(jobs, unit="photo", disable=None):  # no bar where nobody watches
-        try:
-            image = translator.translate(
-                source, options.to, temperature=options.temperature, grain=options.grain, seed=options.seed
-            )
-            _save(image, output, inputs)
-        except FAILURES as error:
-            failed += 1
-            tqdm.write(f"{source}: {_one_line(error)}", file=sys.stderr)
-    return 1 if failed else 0
+    inputs = {_identity(source) for source, _ in jobs}  # of all processes, none of which may overwrite them
+    share = jobs[rank::world]
+    named = jobs[0][1] == options.output
+    drawn = failed = 0
+    with _told_to_stop() as told:
+        translator = _translator(options, _gpu(local))
+        settings = _settings(options)
+        _sweep({output for _, output in share})
+        todo = [job for job in share if named or options.again or not _is_drawn(*job, settings)]
+        for source, output in tqdm(todo, unit="photo", disable=rank > 0 or None):  # None: no bar where nobody watches
+            if told:
+                break
+            try:
+                image = translator.translate(
+                    source, options.to, temperature=options.temperature, grain=options.grain, seed=options.seed
+                )
+                _save(image, output, inputs, b"" if named else _mark(source, settings))
+                drawn += 1
+            except FAILURES as error:
+                failed += 1
+                tqdm.write(f"{source}: {_one_line(error)}", file=sys.stderr)
+    if not named:
+        facts = [
+            f"{drawn} of {len(share)} drawn",
+            f"{len(share) - len(todo)} were there already (--again draws them anew)" if len(todo) < len(share) else "",
+            f"{failed} failed" if failed else "",
+            "stopped by SIGTERM: the same command goes on" if told else "",
+        ]
+        print(f"process {rank + 1} of {world}: " if world > 1 else "", ", ".join(filter(None, facts)), sep="")
+    return 1 if failed and world == 1 and not told else 0
 
 
 def sample(options: argparse.Namespace) -> int:
@@ -129,16 +169,26 @@ def _parser() -> argparse.ArgumentParser:
     target = argparse.ArgumentParser(add_help=False)
     target.add_argument("--to", required=True, metavar="DOMAIN", help="the domain to draw in, for example winter")
 
-    def command(name: str, help: str, *parents: argparse.ArgumentParser) -> argparse.ArgumentParser:
-        return commands.add_parser(name, help=help, description=help, parents=[model, *parents])
+    def command(name: str, help: str, *parents: argparse.ArgumentParser, epilog: str = "") -> argparse.ArgumentParser:
+        return commands.add_parser(
+            name,
+            help=help,
+            description=help,
+            epilog=epilog,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+            parents=[model, *parents],
+        )
 
-    c = command("translate", "draw photos, or all photos of folders, in the other domain", target, seed)
+    c = command(
+        "translate", "draw photos, or all photos of folders, in the other domain", target, seed, epilog=TRANSLATE
+    )
     c.add_argument("input", type=Path, nargs="+", help="picture or folder")
     c.add_argument("-o", "--output", type=Path, required=True, help="a folder; or a file, for one picture")
     c.add_argument(
         "--temperature", type=float, default=0.0, help="strength of the noise, 1 as in training (default: 0)"
     )
     c.add_argument("--grain", type=_count, default=1, help="size of the noise in latent pixels (default: 1)")
+    c.add_argument("--again", action="store_true", help="draw what is there already anew")
     c.set_defaults(run=translate)
 
     c = command("sample", "draw pairs of pictures from nothing but noise", seed, size)
@@ -165,8 +215,39 @@ def _count(text: str) -> int:
     return number
 
 
-def _translator(options: argparse.Namespace) -> Translator:
-    translator = Translator.from_pretrained(options.model or _default_model(), revision=options.revision)
+def _process() -> tuple[int, int, int]:
+    """Of the processes that were started alike: which this is, how many they are, which this is on its machine."""
+    launchers = ("RANK", "WORLD_SIZE", "LOCAL_RANK"), ("SLURM_PROCID", "SLURM_NTASKS", "SLURM_LOCALID")
+    for names in launchers:
+        rank, world, local = map(os.environ.get, names)
+        if rank is None or world is None:
+            continue
+        with contextlib.suppress(ValueError):
+            if 0 <= int(rank) < int(world):
+                return int(rank), int(world), int(local or rank)
+        raise UsageError(f"{names[0]}={rank} and {names[1]}={world} do not say which of how many processes this is.")
+    return 0, 1, 0
+
+
+def _gpu(local: int) -> torch.device | None:
+    """Processes on one machine take its GPUs in turn. None: there are none, or not NVIDIA's."""
+    return torch.device("cuda", local % torch.cuda.device_count()) if torch.cuda.is_available() else None
+
+
+@contextlib.contextmanager
+def _told_to_stop() -> Iterator[list[int]]:
+    """A list that SIGTERM enters instead of killing: SLURM and torchrun send it some seconds before they do kill."""
+    told: list[int] = []
+    before = signal.signal(signal.SIGTERM, lambda number, frame: told.append(number))
+    try:
+        yield told
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _translator(options: argparse.Namespace, device: torch.device | None = None) -> Translator:
+    source = options.model or _default_model()
+    translator = Translator.from_pretrained(source, revision=options.revision, device=device)
     target = getattr(options, "to", translator.domains[0])
     if target not in translator.domains:
         raise UsageError(f"--to {target}: this model draws {' and '.join(translator.domains)}.")
@@ -190,6 +271,8 @@ def _jobs(inputs: Sequence[Path], output: Path) -> list[tuple[Path, Path]]:
         return [(inputs[0], output)]
     if output.exists() and not output.is_dir():
         raise UsageError(f"-o {output} is not a folder, nor a file of a kind that can be written.")
+    if any(source.is_dir() and _same(source, output) for source in inputs):
+        raise UsageError(f"-o {output} has photos to draw, and drawings would pass for photos: name a folder in it.")
 
     jobs: dict[Path, Path] = {}
     for source, relative in _pictures(inputs, output):
@@ -229,12 +312,45 @@ def _identity(path: Path) -> object:
     return status.st_dev, status.st_ino
 
 
-def _save(image: Image.Image, path: Path, inputs: Collection[object] = ()) -> None:
+def _settings(options: argparse.Namespace) -> bytes:
+    """A checksum of all but the photo that decides what is drawn."""
+    noise = (options.temperature, options.grain, options.seed) if options.temperature else None
+    digest = hashlib.blake2b(repr((options.to, noise)).encode())
+    folder = find_checkpoint(options.model or _default_model(), revision=options.revision)
+    for name in (CONFIG, WEIGHTS):
+        digest.update((folder / name).read_bytes())
+    return digest.digest()
+
+
+def _mark(source: Path, settings: bytes) -> bytes:
+    """What a drawing ends with: a checksum of photo and settings, 32 characters that tell nothing of either."""
+    return hashlib.blake2b(settings + source.read_bytes(), digest_size=16).hexdigest().encode()
+
+
+def _is_drawn(source: Path, output: Path, settings: bytes) -> bool:
+    """Whether `output` is the drawing of `source`, and whole: the mark has its place at the very end."""
+    with contextlib.suppress(OSError), output.open("rb") as file:
+        file.seek(-48, os.SEEK_END)  # after the mark there are 16 bytes: its CRC, and the chunk that ends every PNG
+        return file.read(32) == _mark(source, settings)
+    return False
+
+
+def _sweep(outputs: Collection[Path]) -> None:
+    """Remove what killed processes left half written of these files (see `write_atomic`)."""
+    for folder in {output.parent for output in outputs}:
+        for partial in folder.glob(".*.tmp"):
+            if folder / partial.name[1:].rsplit(".", 2)[0] in outputs:
+                partial.unlink(missing_ok=True)
+
+
+def _save(image: Image.Image, path: Path, inputs: Collection[object] = (), mark: bytes = b"") -> None:
     if _identity(path) in inputs:
         raise ValueError(f"{path} is an input and would be overwritten: choose another -o.")
     path.parent.mkdir(parents=True, exist_ok=True)
-    data = io.BytesIO()
-    image.save(data, Image.registered_extensions()[path.suffix.lower()], quality=95)
+    data, chunks = io.BytesIO(), PngInfo()
+    if mark:  # in a chunk whose name, by its small and capital letters, asks programs that edit pictures to drop it
+        chunks.add(b"unIT", mark, after_idat=True)
+    image.save(data, Image.registered_extensions()[path.suffix.lower()], quality=95, pnginfo=chunks)
     write_atomic(path, data.getvalue())
 
 

@@ -114,11 +114,13 @@ class FeatureProjection(nn.Module):
     `backbone_channels`. Random 1x1 convolutions mix channels and random 3x3 convolutions mix scales from coarse to
     fine, so that no head can live on a few channels only (sections 3.2 and 3.3 of arXiv:2111.01007). Nothing here
     ever learns; gradients pass through to the image.
+
+    The backbone sees pictures whose shorter side is below `least` pixels enlarged to it: it learnt from larger ones.
     """
 
-    def __init__(self, backbone: nn.Module, backbone_channels: Sequence[int], dim: int = 32):
+    def __init__(self, backbone: nn.Module, backbone_channels: Sequence[int], dim: int = 32, least: int = 128):
         super().__init__()
-        self.backbone = backbone
+        self.backbone, self.least = backbone, least
         self.channels = [dim * 2 ** min(i, 2) for i in range(len(backbone_channels))]
         self.across = nn.ModuleList(
             nn.Conv2d(c_in, c_out, 1, bias=False) for c_in, c_out in zip(backbone_channels, self.channels, strict=True)
@@ -137,7 +139,9 @@ class FeatureProjection(nn.Module):
 
     def forward(self, x: Tensor) -> list[Tensor]:
         """x: (N, 3, H, W) in [-1, 1] -> [x, finest map, ..., coarsest map]."""
-        maps = [conv(f) for conv, f in zip(self.across, self.backbone(x), strict=True)]
+        scale = self.least / min(x.shape[-2:])
+        large = x if scale <= 1 else F.interpolate(x, scale_factor=scale, mode="bilinear", align_corners=False)
+        maps = [conv(f) for conv, f in zip(self.across, self.backbone(large), strict=True)]
         for i in reversed(range(len(maps) - 1)):
             coarse = F.interpolate(maps[i + 1], size=maps[i].shape[-2:], mode="bilinear", align_corners=False)
             maps[i] = (maps[i] + self.down_to[i](coarse)) * 0.5**0.5

@@ -4,6 +4,7 @@ Loading is strict, so that a file that is wrong is refused instead of giving a n
 are safetensors only: reading them runs no code.
 """
 
+import hashlib
 import json
 import os
 import re
@@ -104,22 +105,52 @@ def write_atomic(path: Path, data: bytes) -> None:
 def _download(repo: str, revision: str | None) -> Path:
     # Imported here because it is needed for nothing else, and reads its environment when imported.
     from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import GatedRepoError, RepositoryNotFoundError, RevisionNotFoundError
 
     try:
-        return Path(snapshot_download(repo, revision=revision, allow_patterns=[CONFIG, WEIGHTS, CARD]))
-    except GatedRepoError as error:
-        raise CheckpointError(f"{repo} asks you to accept its terms: do so on its page, then set HF_TOKEN.") from error
-    except RepositoryNotFoundError as error:
-        raise CheckpointError(
-            f"There is no folder {repo}, and no such model on the Hugging Face Hub (if it is private, set HF_TOKEN)."
-        ) from error
-    except RevisionNotFoundError as error:
-        raise CheckpointError(f"{repo} has no revision {revision}.") from error
-    except Exception as error:  # no network, a server in trouble, a name it refuses; its HTTP library has more
-        raise CheckpointError(
-            f"{repo} could not be had from the Hugging Face Hub: check its name and the network."
-        ) from error
+        folder = Path(snapshot_download(repo, revision=revision, allow_patterns=[CONFIG, WEIGHTS, CARD]))
+    except Exception as error:  # its own errors, those of its HTTP library, and the disk's
+        raise CheckpointError(why_not_had(error, repo, revision)) from error
+    if bad := [path for path in folder.glob("*") if not _as_sent(path)]:
+        for path in bad:
+            path.resolve().unlink()
+        raise CheckpointError(f"{bad[0].name} of {repo} arrived damaged and was thrown away: try again.")
+    return folder
+
+
+def why_not_had(error: Exception, repo: str, revision: str | None) -> str:
+    """One sentence for what huggingface_hub raised while it fetched a repository."""
+    from huggingface_hub import errors, is_offline_mode
+
+    what = f"{repo} (revision {revision})" if revision else repo
+    match error:
+        case errors.GatedRepoError():
+            return f"{repo} asks you to accept its terms: do so on its page, then set HF_TOKEN."
+        case errors.RepositoryNotFoundError():
+            return (
+                f"There is no folder {repo}, and no such model on the Hugging Face Hub "
+                "(if it is private, set HF_TOKEN to a token that may read it)."
+            )
+        case errors.RevisionNotFoundError():
+            return f"{repo} has no revision {revision}."
+        case errors.HfHubHTTPError() if error.response.status_code == 401:
+            return "The Hugging Face Hub refuses your token: renew it (hf auth login), or unset HF_TOKEN."
+        case errors.HFValidationError():
+            return f"{repo} is not a name that a repository of the Hugging Face Hub can have."
+        case errors.LocalEntryNotFoundError() if is_offline_mode():
+            return f"{what} is not in this machine's cache, and HF_HUB_OFFLINE forbids to fetch it."
+        case errors.LocalEntryNotFoundError():
+            return f"{what} is not in this machine's cache, and the Hugging Face Hub does not answer: try again later."
+    return f"{what} could not be fetched whole from the Hugging Face Hub: check network and disk, and try again."
+
+
+def _as_sent(path: Path) -> bool:
+    """False for a damaged file of the Hub's cache, which calls a file by its SHA-256, or git's SHA-1 if it is small.
+
+    Where there are no symbolic links a file has its own name, and nothing can be said.
+    """
+    name, data = path.resolve().name, path.read_bytes()
+    sums = hashlib.sha256(data).hexdigest(), hashlib.sha1(b"blob %d\0" % len(data) + data).hexdigest()
+    return name in sums or not re.fullmatch("[0-9a-f]{40}|[0-9a-f]{64}", name)
 
 
 def _read_config(path: Path, name: str) -> UNITConfig:
@@ -155,7 +186,7 @@ def _check_field(where: str, field: str, value: Any, kind: Any) -> None:
         if value not in choices:
             expected = "one of " + ", ".join(choices)
     elif type(value) is not kind:  # not isinstance: True is no number of channels
-        expected = {int: "a whole number", str: "a text"}[kind]
+        expected = {int: "a whole number", str: "a text", bool: "true or false"}[kind]
     elif field in _ALLOWED and value not in _ALLOWED[field]:
         allowed = _ALLOWED[field]
         expected = f"from {allowed[0]} to {allowed[-1]}" if isinstance(allowed, range) else "1 or 3"

@@ -29,8 +29,9 @@ class ImageError(ValueError):
 def load_image(source: str | Path | Image.Image) -> Image.Image:
     """A file or an image of any mode -> a new RGB image: upright, on white where it was transparent, no metadata.
 
-    Of an animation the first frame is taken. 16-bit grey (0..65535) is divided by 257. The modes I and F declare no
-    range: their values are taken as they are within 0..255, and otherwise stretched from their minimum and maximum.
+    Of an animation the first frame is taken. 16-bit grey (0..65535) is divided by 257; of 16-bit colour, which Pillow
+    has no mode for, the upper byte is left, at most a level from that. The modes I and F declare no range: their values
+    are taken as they are within 0..255, and otherwise stretched from their minimum and maximum.
 
     Raises ImageError for what is missing, empty, damaged, not a picture, or over MAX_PIXELS.
     """
@@ -103,28 +104,29 @@ def _upright_rgb(image: Image.Image, name: str) -> Image.Image:
         image.load()
     except Exception as error:  # as above
         raise ImageError(_damaged(name)) from error
+    sixteen = image.mode.startswith("I;16") or (image.mode == "I" and image.format == "PPM")  # a 16-bit PGM
     with contextlib.suppress(Exception):  # EXIF that cannot be read is no reason to refuse a photo
         image = ImageOps.exif_transpose(image)
     try:
-        rgb = _rgb(image)
+        rgb = _rgb(image, sixteen)
     except ValueError as error:
         raise ImageError(f"{name} has the colour mode {image.mode}, which cannot be read as RGB.") from error
     rgb.info = {}  # no EXIF, no place, no comment: nothing of it can reach a file made from this picture
     return rgb
 
 
-def _rgb(image: Image.Image) -> Image.Image:
+def _rgb(image: Image.Image, sixteen: bool) -> Image.Image:
     if image.mode.startswith(("I", "F")):
-        return _eight_bit(image).convert("RGB")
+        return _eight_bit(image, sixteen).convert("RGB")
     if image.has_transparency_data:
         image = image.convert("RGBA")
         image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
     return image.convert("RGB")
 
 
-def _eight_bit(image: Image.Image) -> Image.Image:
+def _eight_bit(image: Image.Image, sixteen: bool) -> Image.Image:
     values = np.asarray(image).astype(np.float64)
-    if image.mode.startswith("I;16"):
+    if sixteen:
         values /= 257
     else:
         values = np.nan_to_num(values, posinf=0, neginf=0)  # F may hold anything

@@ -59,6 +59,17 @@ def generator_gan(fake: Sequence[Tensor], kind: GANLoss) -> Tensor:
     return torch.stack(terms).mean()
 
 
+def r1_penalty(logits: Sequence[Tensor], x: Tensor) -> Tensor:
+    """Half the squared gradient norm of D's score at real images x (N, C, H, W), mean over them. A scalar.
+
+    Mescheder et al. 2018 (arXiv:1801.04406), equation 9, without gamma. The score of an image is what the losses above
+    use: the mean over patches of each scale, averaged over the scales. x must require a gradient.
+    """
+    score = torch.stack([logit.float().flatten(1).mean(1) for logit in logits]).mean(0)  # (N,)
+    (gradient,) = torch.autograd.grad(score.sum(), x, create_graph=True)
+    return 0.5 * gradient.square().sum((1, 2, 3)).mean()
+
+
 def weighted_sum(terms: Mapping[str, Tensor], weights: Mapping[str, float]) -> Tensor:
     """sum_k weights[k] * terms[k]. Raises KeyError, naming the keys, unless both have the same ones."""
     if terms.keys() != weights.keys():

@@ -4,6 +4,7 @@ Two domains, one latent space. A photo of either domain is encoded to a Gaussian
 point of that map can be drawn in either domain.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
@@ -14,6 +15,7 @@ from unit.layouts import DOWNSAMPLING, LAYOUTS
 from unit.losses import gaussian_kl, reconstruction
 
 Domain = Literal["a", "b"]  # the paper's X_1 and X_2
+Randomness = Generator | Sequence[Generator] | None  # one for a batch, one for each of it, or PyTorch's global one
 
 
 @dataclass(frozen=True)
@@ -36,6 +38,8 @@ class UNITConfig:
     """Image channels of domain b."""
     image_size: int = 128
     """Side in pixels of the training crops, and of the pictures drawn from the prior."""
+    whole: bool = False
+    """The training photos are aligned and shown nearly whole (faces): Translator scales photos to image_size first."""
     dim: int = 32
     """Width: the latent map has 4 * dim channels."""
     n_res: int = 3
@@ -49,7 +53,7 @@ class Gaussian(NamedTuple):
 
     mean: Tensor  # (N, 4 dim, H/4, W/4)
 
-    def sample(self, *, temperature: float = 1.0, generator: Generator | None = None, grain: int = 1) -> Tensor:
+    def sample(self, *, temperature: float = 1.0, generator: Randomness = None, grain: int = 1) -> Tensor:
         """z = mean + temperature * eta, eta ~ N(0, I): the reparameterisation trick. Same shape as `mean`."""
         if temperature == 0:
             return self.mean
@@ -60,13 +64,17 @@ class Gaussian(NamedTuple):
         return gaussian_kl(self.mean)
 
 
-def latent_noise(like: Tensor, *, generator: Generator | None = None, grain: int = 1) -> Tensor:
+def latent_noise(like: Tensor, *, generator: Randomness = None, grain: int = 1) -> Tensor:
     """eta ~ N(0, 1) of the shape of `like` (N, C, h, w), smooth over about `grain` latent pixels.
 
     grain 1 is the paper's independent noise. Coarser noise is drawn on a grid `grain` times smaller and interpolated,
     which the decoder cannot average away, so it changes the look of whole regions. Every value has unit variance
     whatever the grain. The draw is made on the generator's device, so a seed means the same picture on every machine.
+    With a generator for each of the N, the noise of one does not depend on which others are in the batch.
     """
+    if generator is not None and not isinstance(generator, Generator):
+        each = zip(like.split(1), generator, strict=True)
+        return torch.cat([latent_noise(one, generator=g, grain=grain) for one, g in each])
     if grain < 1:
         raise ValueError(f"grain is {grain}: it counts latent pixels, so it must be 1 or more")
     n, c, h, w = like.shape
@@ -174,19 +182,20 @@ class UNIT(nn.Module):
         decoder = self.decoder_a if _is_a(domain) else self.decoder_b
         return decoder(self.decoder_shared(z))
 
-    def forward(self, x_a: Tensor, x_b: Tensor, *, identity: bool = False) -> UNITOutput:
+    def forward(self, x_a: Tensor, x_b: Tensor, *, generator: Randomness = None, identity: bool = False) -> UNITOutput:
         """Figure 1 of the paper, with noise: all that training calls. x_a, x_b: (N, C, H, W) in [-1, 1], unpaired.
 
+        generator: of the noise.
         identity: also show each photo to the encoder of the other domain, for the loss of that name.
         """
         q_a, q_b = self.encode(x_a, "a"), self.encode(x_b, "b")  # mean (N, 4 dim, H/4, W/4)
-        z = torch.cat([q_a.sample(), q_b.sample()])  # (2N, 4 dim, H/4, W/4)
+        z = torch.cat([q.sample(generator=generator) for q in (q_a, q_b)])  # (2N, 4 dim, H/4, W/4)
         x_aa, x_ba = self.decode(z, "a").chunk(2)  # each (N, C, H, W)
         x_ab, x_bb = self.decode(z, "b").chunk(2)
 
         q_ab, q_ba = self.encode(x_ab, "b"), self.encode(x_ba, "a")
-        x_aba = self.decode(q_ab.sample(), "a")  # (N, C, H, W)
-        x_bab = self.decode(q_ba.sample(), "b")
+        x_aba = self.decode(q_ab.sample(generator=generator), "a")  # (N, C, H, W)
+        x_bab = self.decode(q_ba.sample(generator=generator), "b")
         out = UNITOutput(x_aa, x_bb, x_ab, x_ba, x_aba, x_bab, q_a.mean, q_b.mean, q_ab.mean, q_ba.mean)
         if identity:
             out = out._replace(nu_a=self.encode(x_a, "b").mean, nu_b=self.encode(x_b, "a").mean)

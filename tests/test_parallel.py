@@ -1,0 +1,141 @@
+"""Many processes: two replicas stay identical, and equal one process with the whole batch."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from tests.photos import seasons
+from train.config import LossWeights, TrainConfig
+from train.loop import train
+from train.state import checkpoints
+from unit import UNITConfig
+
+TORCHRUN = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+ROOT = Path(__file__).parent.parent
+ONE_THREAD = os.environ | {"OMP_NUM_THREADS": "1"}
+
+
+def make_config(data: str, run: Path, **options: object) -> TrainConfig:
+    defaults: dict = {
+        "model": UNITConfig(dim=4, n_res=1, image_size=64, domain_a="summer", domain_b="winter"),
+        "discriminator": "multiscale",
+        "d_dim": 4,
+        "weights": LossWeights(gan=1, kl=0.01, recon=10, cycle_kl=0.01, cycle=10, identity=0.1),
+        "steps": 3, "batch_size": 4, "precision": "fp32", "compile": False, "workers": 0, "device": "cpu", "zoom": 0.7,
+        "cache": False, "log_every": 1,
+    }  # fmt: skip
+    return TrainConfig(data=data, run_dir=run, **(defaults | options))
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> str:
+    return str(seasons(tmp_path_factory.mktemp("seasons")))
+
+
+def run_replicas(launcher: list[str], data: str, out: Path, **options: object) -> None:
+    out.mkdir()
+    command = [*launcher, "-m", "tests.replica", data, str(out), json.dumps(options)]
+    done = subprocess.run(command, cwd=ROOT, env=ONE_THREAD, capture_output=True, text=True, timeout=200)
+    assert done.returncode == 0, done.stderr[-3000:]
+
+
+# Not spectral_norm: its power iteration makes a step at each forward pass, so it counts the parts of a batch.
+ALL = {"r1": 10.0, "r1_every": 2, "diffaugment": True, "clip": 1.0, "accumulate": 2}
+
+
+@pytest.mark.parametrize("options", [{}, ALL], ids=["plain", "all-options"])
+def test_two_processes_are_identical_and_equal_one_with_the_whole_batch(data, tmp_path, options):
+    run_replicas(TORCHRUN, data, tmp_path / "two", **options)
+    run_replicas([sys.executable], data, tmp_path / "one", **(options | {"accumulate": 1}))
+    for step in (1, 2, 3):
+        first, second = (load_file(tmp_path / "two" / f"step-{step}-rank-{rank}.safetensors") for rank in (0, 1))
+        assert first.keys() == second.keys()
+        assert [name for name in first if not torch.equal(first[name], second[name])] == []
+
+        one = load_file(tmp_path / "one" / f"step-{step}-rank-0.safetensors")
+        if step == 1:  # then the optimisers' first moments are a share of the gradients, and nothing more
+            for player in ("opt_g", "opt_d"):
+                means = [name for name in one if name.startswith(player) and name.endswith("exp_avg")]
+                scale = max(float(one[name].abs().max()) for name in means)
+                for name in means:
+                    torch.testing.assert_close(first[name], one[name], rtol=1e-4, atol=1e-5 * scale, msg=name)
+        # Adam moves even a weight whose gradient is all rounding (a bias that real and fake pull at equally) by up to
+        # its learning rate of 1e-4 a step; those are few.
+        for net in ("model.", "discriminator."):
+            differences = [(first[name] - one[name]).abs().flatten() for name in one if name.startswith(net)]
+            assert torch.cat(differences).mean() < 1e-6
+
+
+def steps_logged(run: Path) -> list[int]:
+    return [json.loads(line)["step"] for line in (run / "metrics.jsonl").read_text().splitlines()]
+
+
+def command_line(data: str, run: Path) -> list[str]:
+    options = (
+        "--model.dim 4 --model.n-res 1 --model.image-size 64 --discriminator multiscale --d-dim 4 --no-cache "
+        "--batch-size 2 --no-compile --workers 1 --device cpu --save-every 2 --log-every 1 --steps 6"
+    )
+    return ["-m", "train", "compact", "--data", data, "--run-dir", str(run), *options.split()]
+
+
+def test_torchrun_trains_and_one_process_goes_on(data, tmp_path):
+    """The whole trainer in two processes; its checkpoint is then carried on by one."""
+    run = tmp_path / "run"
+    done = subprocess.run(
+        [*TORCHRUN, *command_line(data, run)], cwd=ROOT, env=ONE_THREAD, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert done.stdout.count("trainA: 10 photos") == 1  # one process speaks
+    assert [p.stem for p in checkpoints(run)] == ["step-00000004", "step-00000006"]
+    assert steps_logged(run) == [1, 2, 3, 4, 5, 6]
+    more = [*command_line(data, run)[:-1], "7"]
+    done = subprocess.run([sys.executable, *more], cwd=ROOT, env=ONE_THREAD, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert "going on from" in done.stdout
+
+
+def test_a_batch_that_cannot_be_shared_is_refused(data, tmp_path):
+    config = make_config(data, tmp_path / "run", batch_size=3, accumulate=2)
+    with pytest.raises(ValueError, match=r"--batch-size 3 cannot be shared equally by 1 processes working in 2 parts"):
+        train(config)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_to_the_whole_group_saves_and_ends(data, tmp_path, number):
+    """As SLURM, Spaces and a terminal send it: to the trainer and its readers at once."""
+    run = tmp_path / "run"
+    command = [sys.executable, *command_line(data, run)[:-1], "100000"]
+    command[command.index("--save-every") + 1] = "100000"
+    process = subprocess.Popen(
+        command,
+        cwd=ROOT,
+        env=ONE_THREAD,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    try:
+        deadline = time.monotonic() + 120
+        while not (run / "metrics.jsonl").exists():
+            assert process.poll() is None, process.stderr.read()
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        os.killpg(process.pid, number)
+        out, err = process.communicate(timeout=60)
+    finally:
+        process.kill()
+    assert process.returncode == (0 if number == signal.SIGTERM else 130), err
+    assert f"{number.name}: saved" in out
+    assert "Traceback" not in err
+    (saved,) = checkpoints(run)
+    logged = steps_logged(run)
+    assert int(saved.stem.split("-")[1]) == logged[-1]  # not a step was lost

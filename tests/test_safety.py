@@ -1,0 +1,250 @@
+"""Nothing lost: kills, damaged files, full disks, gradients that are not finite."""
+
+import dataclasses
+import json
+import multiprocessing
+import random
+import resource
+import time
+from pathlib import Path
+
+import pytest
+import torch
+
+from tests.photos import seasons
+from tests.test_parallel import make_config, steps_logged
+from tests.test_train import assert_same, one_batch
+from train.config import TrainConfig
+from train.loop import Diverged, save, schedule, train, train_step, update
+from train.state import TrainState, checkpoints, read_newest
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return seasons(tmp_path_factory.mktemp("seasons"))
+
+
+@pytest.fixture
+def config(data: Path, tmp_path: Path) -> TrainConfig:
+    return make_config(str(data), tmp_path / "run", steps=4, batch_size=2, sample_every=2, save_every=2)
+
+
+def train_alone(config: TrainConfig) -> None:
+    torch.set_num_threads(1)
+    train(config)
+
+
+@pytest.mark.slow
+def test_kill_9_at_random_moments(config, tmp_path, capsys):
+    """Twenty-five kills, many of them while a checkpoint is written, and the end is that of a run left in peace."""
+    config = dataclasses.replace(config, steps=120, save_every=1, sample_every=40)
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["train.loop"])
+    moments, kills = random.Random(0), 0
+    while kills < 25:
+        process = context.Process(target=train_alone, args=(config,))
+        process.start()
+        newest = checkpoints(config.run_dir)[-1:]
+        deadline = time.monotonic() + 60
+        while checkpoints(config.run_dir)[-1:] == newest and time.monotonic() < deadline and process.is_alive():
+            time.sleep(0.005)  # until it has got a step further, so that the run does end
+        time.sleep(moments.uniform(0, 0.15))
+        assert process.is_alive(), "the run was over before it had been killed often enough"
+        process.kill()
+        process.join()
+        kills += 1
+        assert read_newest(config.run_dir)[0] == checkpoints(config.run_dir)[-1]
+    assert "cannot be read" not in capsys.readouterr().out
+    train(config)
+    through = dataclasses.replace(config, run_dir=tmp_path / "through", save_every=1000)
+    assert_same(train(through), checkpoints(config.run_dir)[-1])
+    assert steps_logged(config.run_dir) == list(range(1, 121))
+    assert not list(config.run_dir.glob("*.partial"))
+
+
+def test_a_damaged_checkpoint_falls_back_to_the_one_before(config, capsys):
+    newest = train(config)
+    newest.write_bytes(newest.read_bytes()[:1000])
+    state = TrainState.build(config)
+    assert state.resume() == config.run_dir / "step-00000002.safetensors"
+    assert state.step == 2
+    assert "step-00000004.safetensors cannot be read" in capsys.readouterr().out
+
+
+def test_a_checkpoint_of_another_network_is_refused(config):
+    train(dataclasses.replace(config, steps=1))
+    with pytest.raises(ValueError, match="made by another network"):
+        TrainState.build(dataclasses.replace(config, model=dataclasses.replace(config.model, dim=8))).resume()
+
+
+def test_only_two_checkpoints_are_kept(config):
+    train(dataclasses.replace(config, save_every=1))
+    assert [p.name for p in checkpoints(config.run_dir)] == ["step-00000003.safetensors", "step-00000004.safetensors"]
+    assert not list(config.run_dir.glob("*.partial"))
+
+
+def test_the_log_of_a_killed_run_is_continued_without_repeats(config):
+    train(dataclasses.replace(config, steps=2))
+    with open(config.run_dir / "metrics.jsonl", "a") as file:
+        file.write('{"step": 3, "recon": 1}\n{"step": 4, "rec')
+    train(config)
+    lines = (config.run_dir / "metrics.jsonl").read_text().splitlines()
+    assert [json.loads(line)["step"] for line in lines] == [1, 2, 3, 4]
+
+
+def test_a_name_that_could_not_be_loaded_is_refused_before_training(config):
+    twins = dataclasses.replace(config.model, domain_b="summer")
+    with pytest.raises(ValueError, match="both domains the name summer"):
+        train(dataclasses.replace(config, model=twins))
+
+
+def test_a_flipped_bit_is_found(config, capsys):
+    newest = train(config)
+    content = bytearray(newest.read_bytes())
+    content[len(content) // 2] ^= 1
+    newest.write_bytes(content)
+    state = TrainState.build(config)
+    assert state.resume() == config.run_dir / "step-00000002.safetensors"
+    assert "step-00000004.safetensors cannot be read (its checksum is wrong)" in capsys.readouterr().out
+
+
+def test_a_run_without_a_readable_checkpoint_is_not_begun_anew(config):
+    train(config)
+    for path in checkpoints(config.run_dir):
+        path.write_bytes(b"")
+    with pytest.raises(ValueError, match=r"no checkpoint in .* can be read: move them away"):
+        train(config)
+
+
+def test_a_disk_that_is_full_for_a_while(config, capsys):
+    """A limit on file sizes stands in for the full disk. The run goes on, the old checkpoint stays."""
+    good = train(dataclasses.replace(config, steps=2))
+    state = TrainState.build(config)
+    state.resume()
+    train_step(state, *one_batch(config))
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, hard))
+    try:
+        assert save(state, 0) == 1
+        assert checkpoints(config.run_dir) == [good]
+        assert not list(config.run_dir.glob("*.partial"))
+        with pytest.raises(Exception, match="File too large"):
+            save(state, 2)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert "step 3 could not be saved" in capsys.readouterr().out
+    assert save(state, 1) == 0
+    assert len(checkpoints(config.run_dir)) == 2
+
+
+def test_a_folder_that_cannot_be_written_is_refused_at_once(config):
+    with pytest.raises(ValueError, match=r"--run-dir /proc/unit cannot be written to"):
+        train(dataclasses.replace(config, run_dir=Path("/proc/unit")))
+
+
+def test_a_batch_with_nan_changes_nothing(config):
+    state = TrainState.build(config)
+    x_a, x_b = one_batch(config)
+    train_step(state, x_a, x_b)
+    learnt = ("model.", "opt_g.", "opt_d.")
+    before = {name: tensor.clone() for name, tensor in state.tensors().items() if name.startswith(learnt)}
+    judges = [p.clone() for p in state.discriminator.parameters()]
+    train_step(state, x_a * float("nan"), x_b)
+    assert (state.step, state.skipped, state.skipped_in_a_row) == (2, 1, 1)
+    after = state.tensors()
+    assert [name for name in before if not torch.equal(before[name], after[name])] == []
+    assert all(torch.equal(p, q) for p, q in zip(judges, state.discriminator.parameters(), strict=True))
+    train_step(state, x_a, x_b)
+    assert (state.step, state.skipped, state.skipped_in_a_row) == (3, 1, 0)
+
+
+def test_a_run_that_diverges_stops_and_keeps_its_good_checkpoint(config):
+    good = train(dataclasses.replace(config, steps=2))
+    wild = dataclasses.replace(config, lr_g=1e30, steps=40, max_skipped=3)
+    with pytest.raises(Diverged, match=r"4 steps in a row.*not finite.*lower --lr-g"):
+        train(wild)
+    assert checkpoints(config.run_dir) == [good]
+
+
+def test_what_is_not_finite_is_never_saved(config):
+    state = TrainState.build(config)
+    with torch.no_grad():
+        next(state.model.parameters()).fill_(float("inf"))
+    config.run_dir.mkdir()
+    with pytest.raises(ValueError, match=r"is not finite at step 0, so it was not saved"):
+        state.save()
+    assert not list(config.run_dir.iterdir())
+
+
+def test_fp16_scales_its_loss_and_resumes(config, tmp_path):
+    config = dataclasses.replace(config, precision="fp16")
+    through = train(config)
+    stopped = dataclasses.replace(config, run_dir=tmp_path / "stopped")
+    train(dataclasses.replace(stopped, steps=2))
+    assert_same(through, train(stopped))
+    state = TrainState.build(stopped)
+    state.resume()
+    assert state.scaler.get_scale() == 2**16 / 2**state.skipped  # an overflow halves it, and skips the step
+    assert state.skipped < 4
+
+
+def test_schedules():
+    def factors(name: str) -> list[float]:
+        config = TrainConfig(data="", steps=8, schedule=name)  # type: ignore[arg-type]
+        return [schedule(config, step) for step in (0, 2, 4, 6, 8)]
+
+    assert factors("constant") == [1, 1, 1, 1, 1]
+    assert factors("linear") == [1, 1, 1, 0.5, 0]
+    assert factors("cosine") == pytest.approx([1, 0.853553, 0.5, 0.146447, 0], abs=1e-6)
+
+
+def test_a_long_gradient_is_clipped(config):
+    state = TrainState.build(dataclasses.replace(config, clip=1.0, schedule="linear", steps=8))
+    weight = torch.nn.Parameter(torch.zeros(2))
+    for step, gradient, moved in (
+        (0, [3.0, 4.0], [-0.6, -0.8]),
+        (0, [0.3, 0.4], [-0.3, -0.4]),
+        (6, [3.0, 4.0], [-0.3, -0.4]),
+    ):
+        state.step = step
+        weight.data.zero_()
+        weight.grad = torch.tensor(gradient)
+        assert update(state, torch.optim.SGD([weight]), lr=1.0)
+        torch.testing.assert_close(weight.data, torch.tensor(moved), rtol=1e-4, atol=1e-6)
+
+
+def test_checkpointing_gives_the_same_gradients_from_less_memory(config):
+    kept, gradients = {}, {}
+    for checkpointing in (False, True):
+        state = TrainState.build(dataclasses.replace(config, checkpointing=checkpointing))
+        x_a, x_b = one_batch(config)
+        storages: dict[int, int] = {}
+
+        def note(tensor: torch.Tensor, storages: dict[int, int] = storages) -> torch.Tensor:
+            storages[tensor.untyped_storage().data_ptr()] = tensor.untyped_storage().nbytes()
+            return tensor
+
+        torch.manual_seed(0)
+        with torch.autograd.graph.saved_tensors_hooks(note, lambda tensor: tensor):
+            out = state.generate(x_a, x_b)
+        sum(out.losses(x_a, x_b).values()).backward()
+        kept[checkpointing] = sum(storages.values())
+        gradients[checkpointing] = [p.grad for p in state.model.parameters() if p.grad is not None]
+    for plain, again in zip(gradients[False], gradients[True], strict=True):
+        assert torch.equal(plain, again)
+    assert kept[True] < kept[False] / 2
+
+
+def test_init_goes_on_from_exported_weights(config, tmp_path):
+    from train.export import export
+
+    train(config)
+    folder = export(config.run_dir, tmp_path / "exported")
+    state = TrainState.build(dataclasses.replace(config, init=str(folder)))
+    again = TrainState.build(config)
+    again.resume()
+    for name, weight in again.ema.state_dict().items():
+        torch.testing.assert_close(state.model.state_dict()[name], weight, rtol=1e-3, atol=1e-6)
+    wider = dataclasses.replace(config, init=str(folder), model=dataclasses.replace(config.model, dim=8))
+    with pytest.raises(ValueError, match="has dim 4, and this run 8"):
+        TrainState.build(wider)

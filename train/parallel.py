@@ -1,0 +1,111 @@
+"""One process or many, and being told to stop.
+
+torch.distributed itself is the engine: torchrun, `accelerate launch` and srun all start the same processes for it, it
+keeps no precision or device in a global state, and all that training needs of it is here. (accelerate was tried: its
+autocast covers the forward pass of the prepared module only, and this loop judges with frozen networks beside it.)
+"""
+
+import os
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from datetime import timedelta
+
+import torch
+import torch.distributed as dist
+from torch import nn
+from torch.nn.parallel import DistributedDataParallel
+
+from unit.pipeline import best_device
+
+
+def rank() -> int:
+    """Which of the processes this is, from 0."""
+    return dist.get_rank() if dist.is_initialized() else 0
+
+
+def world() -> int:
+    """How many processes carry the run."""
+    return dist.get_world_size() if dist.is_initialized() else 1
+
+
+@contextmanager
+def processes(device: str) -> Iterator[torch.device]:
+    """Join the other processes, if there are any, and give back the device of this one. `device`: auto, cuda, cpu, ...
+
+    torchrun and `accelerate launch` say by RANK and WORLD_SIZE who is there; so does srun, by names of its own, when
+    MASTER_ADDR and MASTER_PORT are set.
+    """
+    if "RANK" not in os.environ and "MASTER_ADDR" in os.environ and int(os.environ.get("SLURM_NTASKS", "1")) > 1:
+        for name, slurm in (("RANK", "PROCID"), ("WORLD_SIZE", "NTASKS"), ("LOCAL_RANK", "LOCALID")):
+            os.environ[name] = os.environ[f"SLURM_{slurm}"]
+    chosen = best_device() if device == "auto" else torch.device(device)
+    if chosen.type == "cuda" and chosen.index is None:
+        chosen = torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
+        torch.cuda.set_device(chosen)
+    if int(os.environ.get("WORLD_SIZE", "1")) == 1 or dist.is_initialized():
+        yield chosen
+        return
+    patience = timedelta(hours=2)  # while the first process reads through the data
+    dist.init_process_group("nccl" if chosen.type == "cuda" else "gloo", timeout=patience)
+    try:
+        yield chosen
+    finally:
+        dist.destroy_process_group()
+
+
+def distributed(net: nn.Module) -> nn.Module:
+    """`net` itself, or, with other processes, a wrapper whose forward makes the backward pass average gradients."""
+    if world() == 1:
+        return net
+    device = next(net.parameters()).device
+    return DistributedDataParallel(net, device_ids=[device] if device.type == "cuda" else None)
+
+
+def largest(value: float, device: torch.device) -> float:
+    """The largest of the processes' values. All of them must ask."""
+    if world() == 1:
+        return value
+    tensor = torch.tensor(float(value), device=device)
+    dist.all_reduce(tensor, dist.ReduceOp.MAX)
+    return float(tensor)
+
+
+@contextmanager
+def first_before_others() -> Iterator[None]:
+    """The first process does what is inside, then the others do."""
+    if rank() > 0:
+        dist.barrier()
+    yield
+    if world() > 1 and rank() == 0:
+        dist.barrier()
+
+
+def no_averaging(net: nn.Module) -> AbstractContextManager[None]:
+    """Inside, the backward passes of a `distributed` network only add up gradients; the next one outside averages."""
+    return net.no_sync() if isinstance(net, DistributedDataParallel) else nullcontext()
+
+
+@contextmanager
+def told_to_stop() -> Iterator[list[signal.Signals]]:
+    """A list that SIGTERM (sent by SLURM and Spaces some seconds before the end) and Ctrl-C enter, instead of killing.
+
+    A second Ctrl-C does interrupt.
+    """
+    told: list[signal.Signals] = []
+
+    def note(number: int, frame: object) -> None:
+        if number == signal.SIGINT and told:
+            raise KeyboardInterrupt
+        told.append(signal.Signals(number))
+
+    if threading.current_thread() is not threading.main_thread():  # signals are the main thread's business
+        yield told
+        return
+    before = {number: signal.signal(number, note) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield told
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -1,0 +1,94 @@
+"""Do the presets hold? Each trained from several seeds on one small budget: python -m train stability --data FOLDER
+
+The paper calls instability its second limit. A run has collapsed if the translations of different photos look alike: if
+their mean perceptual distance from one another is less than half that of real photos of the domain, either way. It has
+diverged if steps were skipped because their gradients were not finite. Prints a Markdown table.
+"""
+
+import argparse
+import dataclasses
+import statistics
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from train.config import TrainConfig, presets
+from train.data import batches, check_data, held_out_photos
+from train.judges import EfficientNetLite2
+from train.loop import train_step
+from train.metrics import perceptual
+from train.state import TrainState
+from unit.losses import reconstruction
+from unit.unit import UNIT
+
+COLLAPSED = 0.5  # of the spread of real photos
+
+
+def small(config: TrainConfig, args: argparse.Namespace, seed: int) -> TrainConfig:
+    """The preset at the size of the experiment; losses, discriminators, rates and weights are its own."""
+    model = dataclasses.replace(config.model, image_size=args.size, dim=args.dim)
+    return dataclasses.replace(
+        config, data=args.data, model=model, d_dim=args.dim, batch_size=args.batch_size, steps=args.steps, seed=seed,
+        device=args.device, compile=False, ema=0.99,
+    )  # fmt: skip
+
+
+def spread(x: Tensor, judge: EfficientNetLite2) -> float:
+    """Mean perceptual distance of pictures (N, C, H, W) from one another."""
+    maps = judge(x).maps
+    distances = [perceptual(maps, [depth.roll(shift, 0) for depth in maps]).mean() for shift in range(1, len(x) // 2)]
+    return float(torch.stack(distances).mean())
+
+
+@torch.no_grad()
+def measured(model: UNIT, x_a: Tensor, x_b: Tensor, judge: EfficientNetLite2) -> tuple[float, float, float]:
+    """Spread of x_ab over that of real x_b, spread of x_ba over that of real x_a, and L1 of both reconstructions."""
+    x_ab, x_ba = model.translate(x_a, "a", "b"), model.translate(x_b, "b", "a")
+    recon = (reconstruction(model.reconstruct(x_a, "a"), x_a) + reconstruction(model.reconstruct(x_b, "b"), x_b)) / 4
+    ab, ba = (spread(fake, judge) / spread(real, judge) for fake, real in ((x_ab, x_b), (x_ba, x_a)))
+    return ab, ba, float(recon)
+
+
+def run(config: TrainConfig, judge: EfficientNetLite2, photos: int) -> tuple[float, float, float, int]:
+    state = TrainState.build(config)
+    for x_a, x_b, _ in batches(config, 0):
+        train_step(state, x_a.to(state.device), x_b.to(state.device))
+    if (held_out := held_out_photos(config, photos)) is None:
+        raise ValueError(f"{config.data} needs testA and testB: what was not trained on is looked at.")
+    return *measured(state.ema.cpu(), *held_out, judge), state.skipped
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(
+        "python -m train stability", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--data", required=True, help="folder with trainA, trainB, testA, testB")
+    parser.add_argument("--steps", type=int, default=400)
+    parser.add_argument("--size", type=int, default=64, help="side of the crops in pixels")
+    parser.add_argument("--dim", type=int, default=16, help="width of the networks and discriminators")
+    parser.add_argument("--batch-size", type=int, default=4)
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--photos", type=int, default=32, help="held-out photos of each domain that are looked at")
+    parser.add_argument("--device", default="auto")
+    args = parser.parse_args(arguments)
+
+    judge = EfficientNetLite2()
+    print(
+        "| preset | spread a → b | spread b → a | L1 of reconstructions | skipped steps | collapsed or diverged |\n"
+        "|---|---|---|---|---|---|"
+    )
+    for name, (_, preset) in presets(args.data).items():
+        rows = []
+        with tempfile.TemporaryDirectory() as folder:
+            for seed in range(args.seeds):
+                config = dataclasses.replace(small(preset, args, seed), run_dir=Path(folder))
+                check_data(config)
+                rows.append(run(config, judge, args.photos))
+        bad = sum(min(ab, ba) < COLLAPSED or steps_lost > 0 for ab, ba, _, steps_lost in rows)
+        *columns, skipped = zip(*rows, strict=True)
+        cells = [f"{statistics.mean(c):.2f} ({min(c):.2f} to {max(c):.2f})" for c in columns]
+        print("|", " | ".join([name, *cells, str(sum(skipped)), f"{bad} of {len(rows)}"]), "|", flush=True)
+    return 0
