@@ -1,6 +1,8 @@
 """Train a preset, or look after what came of it.
 
     python -m train compact --data FOLDER [--run-dir runs/mine] [--model.domain-a summer ...]    train; --help lists all
+    python -m train plan PRESET [...]         parameters, FLOPs, memory and speed to expect of a run
+    python -m train report RUN                one HTML page of a run: curves, and grids over time
     python -m train export RUN FOLDER         the averaged weights and a model card, as the app loads them
     python -m train evaluate FOLDER           measure an exported model on held-out photos
     python -m train push FOLDER owner/name    put an exported model on the Hugging Face Hub
@@ -14,7 +16,15 @@ import importlib
 import sys
 from collections.abc import Sequence
 
-COMMANDS = ("export", "evaluate", "push", "stability", "benchmark")  # each a module with main(arguments)
+COMMANDS = (
+    "plan",
+    "report",
+    "export",
+    "evaluate",
+    "push",
+    "stability",
+    "benchmark",
+)  # modules with a main
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -1,7 +1,8 @@
 """How much quicker a step is than its plain form, at equal network, batch and picture size: python -m train benchmark
 
 The plain form is what the released code does: fp32, eager, and a generator pass of its own for the discriminator.
-Both forms run here, in turn, in one process; the share is of the fastest matrix multiplication measured beside them.
+Both forms run here, in turn, in one process; the shares are of the fastest matrix multiplication and the fastest
+residual convolution (forward and backward) measured beside them in the precision that training uses.
 """
 
 import argparse
@@ -12,13 +13,16 @@ import time
 from collections.abc import Callable, Sequence
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from train.config import TrainConfig, presets
+from train.data import UnpairedBatches, check_data
+from train.evaluate import hardware
 from train.loop import compile_networks, train_step, zoom
 from train.state import TrainState
 from unit.losses import discriminator_gan, generator_gan, weighted_sum
+from unit.pipeline import memory_format
 
 
 def plain_step(state: TrainState, x_a: Tensor, x_b: Tensor) -> None:
@@ -70,6 +74,29 @@ def matmul_peak(device: torch.device, dtype: torch.dtype) -> float:
     return 2 * n**3 / min(seconds(lambda: torch.mm(a, b), device) for _ in range(10))
 
 
+def convolution_peak(device: torch.device, dtype: torch.dtype) -> float:
+    """The best FLOP/s over ten passes, forward and backward, of a 3x3 convolution as in the residual blocks."""
+    n, c, side = (32, 256, 64) if device.type == "cuda" else (8, 128, 32)
+    layout = memory_format(device)
+    conv = nn.Conv2d(c, c, 3, padding=1, device=device, dtype=dtype).to(memory_format=layout)
+    x = torch.randn(n, c, side, side, device=device, dtype=dtype, requires_grad=True).to(memory_format=layout)
+    gradient = torch.ones_like(x)
+    best = min(seconds(lambda: conv(x).backward(gradient), device) for _ in range(11))  # the first warms up
+    return 3 * 2 * n * side**2 * c**2 * 9 / best
+
+
+def loader_share(config: TrainConfig, data: str, step: float, n: int = 50) -> float:
+    """Seconds to read and crop a batch, from the cache, over those of a step. Workers do it beside the steps."""
+    config = dataclasses.replace(config, data=data, workers=0)
+    check_data(config)
+    loaded = UnpairedBatches(config)
+    loaded[0]
+    start = time.perf_counter()
+    for i in range(1, n + 1):
+        loaded[i]
+    return (time.perf_counter() - start) / n / step
+
+
 def count_flops(config: TrainConfig, x_a: Tensor, x_b: Tensor) -> int:
     """Floating-point operations of one step of ours (two a multiplication and addition), forward and backward."""
     state = TrainState.build(dataclasses.replace(config, precision="fp32"))
@@ -88,17 +115,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--batch-size", type=int, default=4)
     parser.add_argument("--steps", type=int, default=6, help="timed steps of each form")
     parser.add_argument("--device", default="auto")
+    parser.add_argument("--no-compile", action="store_true", help="measure our step uncompiled")
+    parser.add_argument("--photos", help="a data set, to say what share of a step its photos take to read and crop")
     args = parser.parse_args(arguments)
 
     config = presets("")[args.preset][1]
     network = dataclasses.replace(config.model, dim=args.dim, image_size=args.size)
-    config = dataclasses.replace(config, model=network, batch_size=args.batch_size, device=args.device)
+    config = dataclasses.replace(
+        config, model=network, batch_size=args.batch_size, device=args.device, compile=not args.no_compile
+    )
 
     plain, ours = TrainState.build(dataclasses.replace(config, precision="fp32")), TrainState.build(config)
     for net in (plain.model, plain.ema, plain.look, plain.discriminator):
         net.to(memory_format=torch.contiguous_format)
     compile_networks(ours)
     device = ours.device
+    torch.manual_seed(0)
     x_a, x_b = (torch.rand(args.batch_size, 3, args.size, args.size, device=device) * 2 - 1 for _ in "ab")
     y_a, y_b = (x.to(memory_format=torch.channels_last) for x in (x_a, x_b))
     flops = count_flops(config, y_a, y_b)
@@ -111,14 +143,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
         times["plain"].append(seconds(lambda: plain_step(plain, x_a, x_b), device))
         times["ours"].append(seconds(lambda: train_step(ours, y_a, y_b), device))
     median = {name: statistics.median(values) for name, values in times.items()}
-    peak = {dtype: matmul_peak(device, dtype) for dtype in (torch.float32, torch.bfloat16)}
+    peaks = {"matmul": matmul_peak(device, ours.dtype), "convolution": convolution_peak(device, ours.dtype)}
+    wait = loader_share(config, args.photos, median["ours"]) if args.photos else None
 
-    share = flops / median["ours"] / peak[torch.bfloat16]
-    network_line = f"{args.preset}, dim {args.dim}, {args.size} px, batch {args.batch_size}"
-    print(f"{network_line}, torch {torch.__version__}, {device}")
-    print(f"matmul peak {peak[torch.float32] / 1e9:8.0f} GFLOP/s in fp32, {peak[torch.bfloat16] / 1e9:.0f} in bf16")
+    precision = str(ours.dtype).removeprefix("torch.")
+    network_line = f"{args.preset}, dim {args.dim}, {args.size} px, batch {args.batch_size}, {precision}"
+    print(f"{network_line}, {hardware(device)}")
+    for name, peak in peaks.items():
+        share = flops / median["ours"] / peak
+        print(f"peak        {peak / 1e9:8.0f} GFLOP/s, {name}: our step reaches {share:.0%} of it")
     print(f"plain step  {median['plain']:8.3f} s, median of {args.steps}")
-    print(f"our step    {median['ours']:8.3f} s, {flops / 1e9:.0f} GFLOP: {share:.0%} of the bf16 matmul peak")
+    print(f"our step    {median['ours']:8.3f} s, {flops / 1e9:.0f} GFLOP")
+    if wait is not None:
+        print(f"loader      {wait:8.1%} of a step, reading and cropping in the step's own thread")
     print(f"ratio       {median['plain'] / median['ours']:8.2f} x")
     return 0
 

@@ -1,0 +1,76 @@
+"""What a run is said to cost is what it costs."""
+
+import dataclasses
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+
+from tests.test_parallel import make_config
+from train.config import presets
+from train.loop import train_step
+from train.plan import main, plan
+from train.state import TrainState
+
+ROOT = Path(__file__).parent.parent
+
+
+@pytest.mark.parametrize(
+    "options", [{}, {"accumulate": 2}, {"checkpointing": True}, {"discriminator": "projected"}], ids=str
+)
+def test_flops_are_those_of_a_real_step(options):
+    config = make_config("", Path("run"), precision="fp32", zoom=1.0, **options)
+    state = TrainState.build(config)
+    with FlopCounterMode(display=False) as counter:
+        train_step(state, torch.rand(4, 3, 64, 64), torch.rand(4, 3, 64, 64))
+    assert plan(config).flops == pytest.approx(counter.get_total_flops(), rel=0.001)
+
+
+def test_processes_and_parts_share_the_activations():
+    config = make_config("", Path("run"), batch_size=8)
+    whole, shared, parts = plan(config), plan(config, 4), plan(dataclasses.replace(config, accumulate=4))
+    assert shared.flops == pytest.approx(whole.flops, rel=1e-6)
+    assert parts.flops > whole.flops  # the fakes are drawn twice
+    for part in (shared, parts):
+        assert part.static == whole.static
+        assert part.activations < whole.activations / 3
+
+
+def test_checkpointing_is_seen():
+    config = make_config("", Path("run"))
+    assert plan(dataclasses.replace(config, checkpointing=True)).activations < plan(config).activations / 2
+
+
+def test_the_presets_have_the_sizes_of_the_released_networks():
+    paper, master = (plan(presets("")[name][1]) for name in ("paper", "master2018"))
+    assert (round(paper.generator / 1e6, 1), round(paper.discriminators / 1e6, 1)) == (18.0, 50.3)
+    assert round(master.generator / 1e6, 1) == 22.3
+    assert paper.flops / 1e12 == pytest.approx(1.32 + 0.05, abs=0.05)  # 3 x (4 x 44.7 + 6 x 43.5) GFLOP, and D
+
+
+def test_memory_is_near_what_a_process_takes():
+    """In a process of its own, for it asks for the most the process ever held."""
+    done = subprocess.run(
+        [sys.executable, "-m", "train", "plan", "compact", "--measure", "--precision", "fp32", "--batch-size", "2"],
+        cwd=ROOT, capture_output=True, text=True, timeout=200,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    said, found = (
+        float(line.split()[1 if line.startswith("memory") else 2])
+        for line in done.stdout.splitlines()
+        if line.startswith(("memory", "measured"))
+    )
+    assert 0.75 < said / found < 1.15
+
+
+def test_the_command_says_what_to_expect(capsys):
+    arguments = ["compact", "--model.image-size", "64", "--batch-size", "8", "--processes", "2", "--peak", "100"]
+    assert main(arguments) == 0
+    out = capsys.readouterr().out
+    assert "compact, dim 32, 64 px, batch 8 of each domain, 2 processes" in out
+    assert out.count("photos/s on the device (100 TFLOP/s) at 30% of its peak") == 1
+    assert main(["compact", "--batch-size", "3", "--processes", "2"]) == 1
+    assert "must be a multiple of" in capsys.readouterr().err
