@@ -1,6 +1,7 @@
 """The page of a run: whole, self-contained, and right about the numbers."""
 
 import base64
+import dataclasses
 import io
 import json
 import re
@@ -67,3 +68,18 @@ def test_measures_get_charts(tmp_path):
 def test_a_folder_that_is_no_run_gets_one_sentence(tmp_path, capsys):
     assert main([str(tmp_path / "none")]) == 1
     assert "name the --run-dir of a run that has begun" in capsys.readouterr().err
+
+
+def test_the_log_is_written_for_tensorboard_too_and_survives_a_resume(tmp_path):
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    data = str(seasons(tmp_path))
+    config = make_config(data, tmp_path / "run", steps=3, save_every=2, tensorboard=True)
+    train(dataclasses.replace(config, steps=2))
+    train(config)
+    events = EventAccumulator(str(tmp_path / "run" / "tensorboard")).Reload()
+    lines = [json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
+    assert [(e.step, pytest.approx(e.value, rel=1e-3)) for e in events.Scalars("recon")] == [
+        (line["step"], line["recon"]) for line in lines
+    ]
+    assert [line["step"] for line in lines] == [1, 2, 3]

@@ -54,6 +54,8 @@ def plan(config: TrainConfig, processes: int = 1) -> Plan:
     generator, discriminators, frozen = (sum(p.numel() for p in net.parameters()) for net in nets)
     # Weight, gradient and Adam's two moments of what learns, the average of the generator: five and four floats.
     static = 4 * (5 * generator + 4 * discriminators + frozen)
+    if state.dtype != torch.float32:
+        static += 2 * (generator + discriminators)  # the copies that autocast multiplies with
     for net in nets:
         net.to("meta", state.dtype)
     rows = config.batch_size // (processes * config.accumulate)
