@@ -303,7 +303,7 @@ def test_nothing_of_a_photo_but_its_pixels_is_in_a_drawing(here: Path, model: li
     assert (name, len(mark)) == (b"unIT", 32)
 
 
-@pytest.mark.parametrize("names", [("RANK", "WORLD_SIZE"), ("SLURM_PROCID", "SLURM_NTASKS")])
+@pytest.mark.parametrize("names", [("RANK", "WORLD_SIZE"), ("SLURM_PROCID", "SLURM_STEP_NUM_TASKS")])
 def test_each_process_draws_its_share(
     names: tuple[str, str],
     here: Path,

@@ -1,7 +1,9 @@
 """Many processes: two replicas stay identical, and equal one process with the whole batch."""
 
+import dataclasses
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -89,17 +91,34 @@ def command_line(data: str, run: Path) -> list[str]:
 def test_torchrun_trains_and_one_process_goes_on(data, tmp_path):
     """The whole trainer in two processes; its checkpoint is then carried on by one."""
     run = tmp_path / "run"
+    data = shutil.copytree(data, tmp_path / "seasons")
+    (data / "trainA" / "4.png").write_bytes(b"not a picture")  # one process meets it, and both must know
     done = subprocess.run(
-        [*TORCHRUN, *command_line(data, run)], cwd=ROOT, env=ONE_THREAD, capture_output=True, text=True
+        [*TORCHRUN, *command_line(str(data), run), "--max-unreadable", "0.1"],
+        cwd=ROOT,
+        env=ONE_THREAD,
+        capture_output=True,
+        text=True,
     )
     assert done.returncode == 0, done.stderr[-3000:]
-    assert done.stdout.count("trainA: 10 photos") == 1  # one process speaks
+    assert done.stdout.count("trainA: 9 photos") == 1  # one process speaks
+    log = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+    assert log[-1]["unreadable"] == 1
+    assert (done.stdout + done.stderr).count("trainA/4.png cannot be read") == 1
     assert [p.stem for p in checkpoints(run)] == ["step-00000004", "step-00000006"]
     assert steps_logged(run) == [1, 2, 3, 4, 5, 6]
-    more = [*command_line(data, run)[:-1], "7"]
+    more = [*command_line(str(data), run)[:-1], "7", "--max-unreadable", "0.1"]
     done = subprocess.run([sys.executable, *more], cwd=ROOT, env=ONE_THREAD, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr[-3000:]
     assert "going on from" in done.stdout
+
+
+def test_processes_that_found_different_checkpoints_do_not_begin(data, tmp_path, monkeypatch):
+    config = make_config(data, tmp_path / "run", steps=2)
+    train(config)
+    monkeypatch.setattr("train.loop.largest", lambda value, _: max(value, 0))  # as beside a process at step 0
+    with pytest.raises(ValueError, match=r"found checkpoints of steps 0 to 2: --run-dir .* that all of them share"):
+        train(dataclasses.replace(config, steps=3))
 
 
 def test_a_batch_that_cannot_be_shared_is_refused(data, tmp_path):

@@ -69,6 +69,8 @@ def test_a_damaged_checkpoint_falls_back_to_the_one_before(config, capsys):
     assert state.resume() == config.run_dir / "step-00000002.safetensors"
     assert state.step == 2
     assert "step-00000004.safetensors cannot be read" in capsys.readouterr().out
+    assert newest.with_suffix(".damaged").is_file()  # kept for a look, and out of the way of those that are good
+    assert checkpoints(config.run_dir) == [config.run_dir / "step-00000002.safetensors"]
 
 
 def test_a_checkpoint_of_another_network_is_refused(config):

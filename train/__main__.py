@@ -35,6 +35,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def train_command(arguments: Sequence[str]) -> int:
+    import torch
     import tyro
     from safetensors import SafetensorError
 
@@ -49,6 +50,10 @@ def train_command(arguments: Sequence[str]) -> int:
         return 130
     except ValueError as error:
         print(error, file=sys.stderr)
+        return 1
+    except torch.OutOfMemoryError as error:
+        advice = "Go on with --checkpointing, a larger --accumulate, or a smaller --batch-size or --model.image-size."
+        print(f"{str(error).splitlines()[0]} {advice}", file=sys.stderr)
         return 1
     except (OSError, SafetensorError) as error:  # a full disk, a folder that may not be written
         print(f"{error}. The checkpoints before it are whole: the same command goes on from them.", file=sys.stderr)

@@ -18,6 +18,7 @@ from tqdm import tqdm
 
 from train.cache import RATIO, Recipe, look_through, open_photos
 from train.config import TrainConfig
+from train.parallel import rank
 from train.source import DataError, find_data, list_photos
 from unit.images import ImageError, load_image, to_tensor
 
@@ -80,7 +81,7 @@ class Unreadable:
 
     def add(self, names: Sequence[str]) -> None:
         """Raises DataError when they have become more than `max_unreadable` of a domain."""
-        for name in set(names) - self.names:
+        for name in sorted(set(names) - self.names) if rank() == 0 else ():
             tqdm.write(f"{name} cannot be read: another photo stands in for it")
         self.names.update(names)
         for domain, total in self.totals.items():

@@ -15,9 +15,9 @@ from torch import Generator, Tensor
 from tqdm import tqdm
 
 from train.config import TrainConfig
-from train.data import Unreadable, batches, check_data, held_out_photos
+from train.data import DataError, Unreadable, batches, check_data, held_out_photos
 from train.log import Log, save_grid
-from train.parallel import first_before_others, largest, no_averaging, processes, rank, told_to_stop, world
+from train.parallel import first_before_others, gathered, largest, no_averaging, processes, rank, told_to_stop, world
 from train.state import TrainState
 from train.views import diffaugment, zoom
 from unit.discriminator import real_and_fake
@@ -45,12 +45,13 @@ def train(config: TrainConfig) -> Path:
             report = check_data(config)
         state = TrainState.build(config, device)
         resumed = state.resume()
+        check_same_step(state)
         compile_networks(state)
         side = SideWork(state) if rank() == 0 else None  # logs, grids, measures, pushes: the first process's
         if side:
             print(report, f"going on from {resumed}" if resumed else "", sep="\n")
 
-        layout, unreadable, unsaved = memory_format(device), Unreadable(config), 0
+        layout, unreadable, unsaved, stop = memory_format(device), Unreadable(config), 0, False
         started = time.monotonic() - state.seconds
         with told_to_stop() as told:
             for x_a, x_b, failed in batches(config, state.step, rank(), world()):
@@ -58,10 +59,12 @@ def train(config: TrainConfig) -> Path:
                 losses = train_step(state, x_a, x_b)
 
                 state.seconds = time.monotonic() - started
-                unreadable.add(failed)
+                if largest(bool(told or failed), device):  # seldom; then all hear what each has met, and do the same
+                    count_unreadable(state, unreadable, gathered(failed))
+                    stop = bool(gathered(told))
                 if side:
                     side.after_step(losses, len(unreadable))
-                if largest(len(told), device):
+                if stop:
                     break
                 if state.step % config.save_every == 0:
                     unsaved = save(state, unsaved)
@@ -197,6 +200,25 @@ def count_skipped(state: TrainState, fine: bool, losses: dict[str, Tensor]) -> N
             f"{state.skipped_in_a_row} steps in a row, up to step {state.step}, gave gradients that are not finite "
             f"(and {', '.join(bad) or 'no loss'}). The checkpoints before them are kept. Go on from there with lower "
             "--lr-g and --lr-d, with --clip 1, or with --precision fp32."
+        )
+
+
+def count_unreadable(state: TrainState, unreadable: Unreadable, names: list[str]) -> None:
+    """Note photos that could not be read. Raises DataError, with the run saved, when they are too many."""
+    try:
+        unreadable.add(names)
+    except DataError:
+        state.save()
+        raise
+
+
+def check_same_step(state: TrainState) -> None:
+    """Raises ValueError in all processes where one of them has found another checkpoint than the others, or none."""
+    first, last = -largest(-state.step, state.device), largest(state.step, state.device)
+    if first != last:
+        raise ValueError(
+            f"the processes found checkpoints of steps {first:.0f} to {last:.0f}: "
+            f"--run-dir {state.config.run_dir} must be one folder that all of them share and can read."
         )
 
 

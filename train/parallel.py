@@ -8,9 +8,11 @@ autocast covers the forward pass of the prepared module only, and this loop judg
 import os
 import signal
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from datetime import timedelta
+from typing import TypeVar
 
 import torch
 import torch.distributed as dist
@@ -18,6 +20,9 @@ from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
 from unit.pipeline import best_device
+
+T = TypeVar("T")
+AGAIN = 2.0  # seconds; a launcher repeats the Ctrl-C that the terminal has sent already, within less
 
 
 def rank() -> int:
@@ -35,10 +40,14 @@ def processes(device: str) -> Iterator[torch.device]:
     """Join the other processes, if there are any, and give back the device of this one. `device`: auto, cuda, cpu, ...
 
     torchrun and `accelerate launch` say by RANK and WORLD_SIZE who is there; so does srun, by names of its own, when
-    MASTER_ADDR and MASTER_PORT are set.
+    MASTER_ADDR and MASTER_PORT are set. (Without srun, in a SLURM script, there is no number of the step's tasks.)
     """
-    if "RANK" not in os.environ and "MASTER_ADDR" in os.environ and int(os.environ.get("SLURM_NTASKS", "1")) > 1:
-        for name, slurm in (("RANK", "PROCID"), ("WORLD_SIZE", "NTASKS"), ("LOCAL_RANK", "LOCALID")):
+    if (
+        "RANK" not in os.environ
+        and "MASTER_ADDR" in os.environ
+        and int(os.environ.get("SLURM_STEP_NUM_TASKS", "1")) > 1
+    ):
+        for name, slurm in (("RANK", "PROCID"), ("WORLD_SIZE", "STEP_NUM_TASKS"), ("LOCAL_RANK", "LOCALID")):
             os.environ[name] = os.environ[f"SLURM_{slurm}"]
     chosen = best_device() if device == "auto" else torch.device(device)
     if chosen.type == "cuda" and chosen.index is None:
@@ -72,6 +81,15 @@ def largest(value: float, device: torch.device) -> float:
     return float(tensor)
 
 
+def gathered(items: list[T]) -> list[T]:
+    """The items of all processes, in the order of the processes. All of them must ask."""
+    if world() == 1:
+        return items
+    everyone: list[list[T]] = [[] for _ in range(world())]
+    dist.all_gather_object(everyone, items)
+    return [item for each in everyone for item in each]
+
+
 @contextmanager
 def first_before_others() -> Iterator[None]:
     """The first process does what is inside, then the others do."""
@@ -91,12 +109,16 @@ def no_averaging(net: nn.Module) -> AbstractContextManager[None]:
 def told_to_stop() -> Iterator[list[signal.Signals]]:
     """A list that SIGTERM (sent by SLURM and Spaces some seconds before the end) and Ctrl-C enter, instead of killing.
 
-    A second Ctrl-C does interrupt.
+    A second Ctrl-C, some seconds later, does interrupt.
     """
     told: list[signal.Signals] = []
+    first = 0.0
 
     def note(number: int, frame: object) -> None:
-        if number == signal.SIGINT and told:
+        nonlocal first
+        if not told:
+            first = time.monotonic()
+        elif number == signal.SIGINT and time.monotonic() - first > AGAIN:
             raise KeyboardInterrupt
         told.append(signal.Signals(number))
 

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import torch
 from torch import Tensor
+from tqdm import tqdm
 
 from train.config import TrainConfig, presets
 from train.data import batches, check_data, held_out_photos
@@ -66,6 +67,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "python -m train stability", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--data", required=True, help="folder with trainA, trainB, testA, testB")
+    parser.add_argument("--presets", nargs="+", choices=presets(""), default=list(presets("")))
     parser.add_argument("--steps", type=int, default=400)
     parser.add_argument("--size", type=int, default=64, help="side of the crops in pixels")
     parser.add_argument("--dim", type=int, default=16, help="width of the networks and discriminators")
@@ -80,10 +82,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "| preset | spread a → b | spread b → a | L1 of reconstructions | skipped steps | collapsed or diverged |\n"
         "|---|---|---|---|---|---|"
     )
-    for name, (_, preset) in presets(args.data).items():
+    for name in args.presets:
+        _, preset = presets(args.data)[name]
         rows = []
         with tempfile.TemporaryDirectory() as folder:
-            for seed in range(args.seeds):
+            for seed in tqdm(range(args.seeds), desc=name, unit="seed"):
                 config = dataclasses.replace(small(preset, args, seed), run_dir=Path(folder))
                 check_data(config)
                 rows.append(run(config, judge, args.photos))

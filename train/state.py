@@ -1,6 +1,7 @@
 """Everything a run must remember, in one object: build it, save it, find it again, export what people use."""
 
 import copy
+import errno
 import functools
 import hashlib
 import json
@@ -88,7 +89,7 @@ class TrainState:
             opt_d=adam(discriminator, config.lr_d),
             generate=distributed(model),
             judge=distributed(discriminator),
-            scaler=torch.amp.GradScaler(device.type, enabled=config.precision == "fp16"),
+            scaler=torch.amp.GradScaler(device.type, enabled=DTYPES.get(config.precision) == torch.float16),
         )
 
     def update_ema(self) -> None:
@@ -131,7 +132,8 @@ class TrainState:
         finally:
             partial.unlink(missing_ok=True)
         _to_disk(path.parent)
-        for old in checkpoints(self.config.run_dir)[:-KEEP]:
+        older = [old for old in checkpoints(self.config.run_dir) if old.name < path.name]
+        for old in older[: 1 - KEEP]:
             old.unlink()
         return path
 
@@ -153,6 +155,8 @@ class TrainState:
             return None
         path, tensors, metadata = newest
         self._load(tensors, path)
+        for damaged in (later for later in checkpoints(self.config.run_dir) if later.name > path.name and rank() == 0):
+            damaged.replace(damaged.with_suffix(".damaged"))  # kept for a look, and never counted as a checkpoint again
         self.step, self.seconds, self.skipped = (kind(metadata[k]) for k, kind in _COUNTERS.items())
         if scaler := json.loads(metadata["scaler"]):
             self.scaler.load_state_dict(scaler)
@@ -263,5 +267,8 @@ def _to_disk(path: Path) -> None:
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
+    except OSError as error:  # some network disks cannot do it for a folder; what was written is there all the same
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP) or not path.is_dir():
+            raise
     finally:
         os.close(descriptor)

@@ -45,7 +45,7 @@ drawings that are there already:
   the photo but its pixels. A drawing that -o names itself (-o garden.png) is always made.
 
 many processes:
-  Started by torchrun, accelerate launch or srun (in a SLURM script too), or with RANK and WORLD_SIZE set by hand, each
+  Started by torchrun, accelerate launch or srun, or with RANK and WORLD_SIZE set by hand, each
   process draws its share of the photos, on the GPU that LOCAL_RANK says. A seed means the same drawings however many
   processes there are. SIGTERM ends a process after the photo it is at.
 
@@ -217,7 +217,8 @@ def _count(text: str) -> int:
 
 def _process() -> tuple[int, int, int]:
     """Of the processes that were started alike: which this is, how many they are, which this is on its machine."""
-    launchers = ("RANK", "WORLD_SIZE", "LOCAL_RANK"), ("SLURM_PROCID", "SLURM_NTASKS", "SLURM_LOCALID")
+    # The last belong to srun: in a SLURM script itself, where there is one process, the second is not set.
+    launchers = ("RANK", "WORLD_SIZE", "LOCAL_RANK"), ("SLURM_PROCID", "SLURM_STEP_NUM_TASKS", "SLURM_LOCALID")
     for names in launchers:
         rank, world, local = map(os.environ.get, names)
         if rank is None or world is None:
