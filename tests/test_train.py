@@ -132,11 +132,12 @@ def test_one_pass_and_two_passes_agree_without_noise(config, monkeypatch):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 @pytest.mark.parametrize("layout", LAYOUTS)
 def test_compiled_networks_never_fall_back(config, layout):
     """Every encoder and decoder is compiled whole, for every shape of a step; dynamo raises if it would give up."""
     model = dataclasses.replace(config.model, layout=layout, n_res_shared=0 if layout == "master2018" else 1)
-    config = dataclasses.replace(config, model=model)
+    config = dataclasses.replace(config, model=model, compile=True)
     state = TrainState.build(config)
     compile_networks(state)
     torch._dynamo.utils.counters.clear()
