@@ -47,7 +47,7 @@ CSS = """
 #notice { border-left: 4px solid var(--primary-500); padding: 0.5rem 1rem; background: var(--block-background-fill); }
 #gallery .grid-wrap, #dreams .grid-wrap { min-height: 0; max-height: none; } /* as tall as their pictures */
 .small label { font-size: 0.75rem; } /* so that it leaves something of the picture to see */
-.small label svg { display: none; }
+.small label > span { display: none; }
 .caption-label { font-size: 0.75rem; max-width: 100% !important; }
 @media (min-width: 900px) {
   #controls { position: sticky; top: 1rem; align-self: flex-start; }
@@ -254,7 +254,7 @@ second (1), which is cropped to the shape of the first. Both should be photos of
 """
 DREAM_TEXT = """
 ### Dream
-No photo: one latent of pure noise is drawn in both domains, so each row shows the same dream twice. What corresponds is
+No photo: one latent of pure noise is drawn in both domains, so each number is one dream seen twice. What corresponds is
 colour, light and texture. **Do not expect places**: the model learnt to draw from latents of photos, and pure noise is
 rarely near one. Temperature 1 and grain 1 are the paper's prior; higher ones get nearer to where photos are.
 """
@@ -528,16 +528,19 @@ def build_demo(models: Mapping[str, Translator], checkpoints: Path = CHECKPOINTS
                         "### What survives\nThe photo drawn again in its own domain, and there and back again. "
                         "The heat maps show where they differ from the photo: dark is equal."
                     )
-                    with gr.Row():
-                        returns = [
-                            gr.Image(label=label, alt_text=alt, elem_id=elem_id, elem_classes="small", **look)
-                            for label, alt, elem_id in (
-                                ("Drawn again", "Your photo drawn again in its own domain", "again"),
-                                ("Difference", "Where it differs from your photo", "again_heat"),
-                                ("There and back", "Your photo translated there and back", "cycle"),
-                                ("Difference", "Where it differs from your photo", "cycle_heat"),
-                            )
-                        ]
+                    returns = []
+                    for label, alt, elem_id in (
+                        ("Drawn again", "Your photo drawn again in its own domain", "again"),
+                        ("There and back", "Your photo translated there and back", "cycle"),
+                    ):
+                        with gr.Row():
+                            returns += [
+                                gr.Image(label=label, alt_text=alt, elem_id=elem_id, elem_classes="small", **look),
+                                gr.Image(
+                                    label="Difference", alt_text="Where it differs from your photo",
+                                    elem_id=f"{elem_id}_heat", elem_classes="small", **look,
+                                ),
+                            ]  # fmt: skip
                 with gr.Tab("Sample", id="sample") as sample_tab:
                     gr.Markdown(SAMPLE_TEXT)
                     with gr.Row():
@@ -552,9 +555,9 @@ def build_demo(models: Mapping[str, Translator], checkpoints: Path = CHECKPOINTS
                     with gr.Row():
                         grain = gr.Radio(
                             grains, value=8, label="Grain", info="Side, in latent pixels, of one noise value.",
-                            elem_id="grain",
+                            scale=3, elem_id="grain",
                         )  # fmt: skip
-                        with gr.Row(equal_height=True):
+                        with gr.Column(scale=2, min_width=240), gr.Row(equal_height=True):
                             seed = gr.Number(0, elem_id="seed", **seed_style)
                             dice = gr.Button("New seed", min_width=100, scale=1, elem_id="dice")
                     sample = gr.Button("Sample", variant="primary", elem_id="sample")
@@ -605,8 +608,8 @@ def build_demo(models: Mapping[str, Translator], checkpoints: Path = CHECKPOINTS
                         )
                         dream_count = gr.Slider(1, MAX_COUNT, value=4, step=1, label="Pairs", elem_id="dream_count")
                     with gr.Row():
-                        dream_grain = gr.Radio(grains, value=8, label="Grain", elem_id="dream_grain")
-                        with gr.Row(equal_height=True):
+                        dream_grain = gr.Radio(grains, value=8, label="Grain", scale=3, elem_id="dream_grain")
+                        with gr.Column(scale=2, min_width=240), gr.Row(equal_height=True):
                             dream_seed = gr.Number(0, elem_id="dream_seed", **seed_style)
                             dream_dice = gr.Button("New seed", min_width=100, scale=1, elem_id="dream_dice")
                     dream_button = gr.Button("Dream", variant="primary", elem_id="dream")

@@ -60,5 +60,17 @@ def test_a_card_asks_no_other_host_for_anything(tmp_path: Path):
     assert "[a page](https://example.com)" in text  # a link is followed by those who want to
 
 
+@pytest.mark.parametrize(
+    "trick",
+    ["<<b>img src=//spy.example>", "![a [b] c](//spy.example)", "![spy]", "!![x][[y](//spy.example)", "<img src=x"],
+)
+def test_a_card_that_tries_to(trick: str, tmp_path: Path):
+    (tmp_path / "README.md").write_text(f"A card. {trick}\n\n[spy]: https://spy.example/x.gif\n")
+    text = card(tmp_path)
+    assert text.startswith("A card.")
+    assert "<" not in text
+    assert "![" not in text
+
+
 def test_no_card_is_no_text(tmp_path: Path):
     assert card(None) == card(tmp_path) == ""

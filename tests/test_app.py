@@ -194,6 +194,17 @@ def test_sample_draws_one_picture_a_seed(client, photo):
     assert same(files[2], client.predict(**settings, seed=7, api_name="/translate"))
 
 
+@pytest.mark.parametrize("size", [(1, 1), (1, 3000), (2000, 3)])
+def test_photos_of_odd_shapes(client, tmp_path, size):
+    odd = handle_file(write_photo(tmp_path / "odd.png", size))
+    assert Image.open(client.predict(image=odd, direction=TO_WINTER, api_name="/translate")).size == size
+    (sample,) = client.predict(image=odd, direction=TO_WINTER, count=1, api_name="/sample")
+    assert max(Image.open(sample).size) == min(max(size), app.SIDE)
+    steps = client.predict(image=odd, image_2=odd, direction=TO_WINTER, steps=2, api_name="/interpolate")
+    assert {Image.open(step).size for step in steps} == {Image.open(sample).size}
+    assert Image.open(client.predict(image=odd, domain="summer", cycle=True, api_name="/reconstruct")).size == size
+
+
 def test_samples_of_a_large_photo_are_small(client, tmp_path):
     large = write_photo(tmp_path / "large.png", (1030, 206))
     (file,) = client.predict(image=handle_file(large), direction=TO_WINTER, count=1, api_name="/sample")

@@ -47,7 +47,8 @@ def card(folder: Path | None) -> str:
         return ""
     text = re.sub(r"\A---\n.*?\n---\n", "", text, flags=re.DOTALL)
     text = re.sub(r"<!--.*?-->|</?[a-zA-Z][^>]*>", "", text, flags=re.DOTALL)
-    text = re.sub(r"!\[[^\]]*\](\([^)]*\)|\[[^\]]*\])", "", text)
+    text = re.sub(r"!\[[^\]]*\](\([^)]*\)|\[[^\]]*\])?", "", text)
+    text = re.sub(r"<(?=[a-zA-Z/!])", "&lt;", text).replace("![", "[")  # what was written so that the above misses it
     return re.sub(r"^(#{1,4}) ", r"##\1 ", text, flags=re.MULTILINE).strip()
 
 
