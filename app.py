@@ -425,7 +425,8 @@ def build_demo(models: Mapping[str, Translator], checkpoints: Path = CHECKPOINTS
                 image: gr.Image(None, label=way, alt_text=f"Your photo, {way}")
                 for image, way in zip((result_ab, result_ba), ways, strict=True)
             },
-            **dict.fromkeys([before_after, result_in, *returns, walk_film, between, journey_film]),
+            **dict.fromkeys([before_after, result_in, walk_film, between, journey_film]),
+            **{image: gr.Image(None, label=image.label) for image in returns},  # the label it began with
             **{
                 button: gr.DownloadButton(value=None, interactive=False)
                 for button in (download, walk_download, journey_download)
@@ -557,7 +558,7 @@ def build_demo(models: Mapping[str, Translator], checkpoints: Path = CHECKPOINTS
                             grains, value=8, label="Grain", info="Side, in latent pixels, of one noise value.",
                             scale=3, elem_id="grain",
                         )  # fmt: skip
-                        with gr.Column(scale=2, min_width=240), gr.Row(equal_height=True):
+                        with gr.Column(scale=1, min_width=220), gr.Row(equal_height=True):
                             seed = gr.Number(0, elem_id="seed", **seed_style)
                             dice = gr.Button("New seed", min_width=100, scale=1, elem_id="dice")
                     sample = gr.Button("Sample", variant="primary", elem_id="sample")
@@ -604,12 +605,15 @@ def build_demo(models: Mapping[str, Translator], checkpoints: Path = CHECKPOINTS
                     gr.Markdown(DREAM_TEXT)
                     with gr.Row():
                         dream_temperature = gr.Slider(
-                            0, MAX_TEMPERATURE, value=2, step=0.1, label="Temperature", elem_id="dream_temperature"
+                            0, MAX_TEMPERATURE, value=2, step=0.1, label="Temperature", min_width=240,
+                            elem_id="dream_temperature",
+                        )  # fmt: skip
+                        dream_count = gr.Slider(
+                            1, MAX_COUNT, value=4, step=1, label="Pairs", min_width=240, elem_id="dream_count"
                         )
-                        dream_count = gr.Slider(1, MAX_COUNT, value=4, step=1, label="Pairs", elem_id="dream_count")
                     with gr.Row():
                         dream_grain = gr.Radio(grains, value=8, label="Grain", scale=3, elem_id="dream_grain")
-                        with gr.Column(scale=2, min_width=240), gr.Row(equal_height=True):
+                        with gr.Column(scale=1, min_width=220), gr.Row(equal_height=True):
                             dream_seed = gr.Number(0, elem_id="dream_seed", **seed_style)
                             dream_dice = gr.Button("New seed", min_width=100, scale=1, elem_id="dream_dice")
                     dream_button = gr.Button("Dream", variant="primary", elem_id="dream")

@@ -217,6 +217,20 @@ def test_between_two_photos_moves_live(page, photo, tmp_path):
     assert download.value.suggested_filename == "photo-journey.webp"
 
 
+def test_looking_around_without_a_photo_is_no_mistake(page):
+    for name in ("Sample", "Between", "Dream", "Inside", "Translate"):
+        open_tab(page, name)
+    page.locator("#flip").click()
+    expect(page.get_by_role("radio", name="winter → summer")).to_be_checked()
+    open_tab(page, "Sample")
+    page.locator("#temperature input[type=range]").focus()
+    page.keyboard.press("ArrowRight")
+    open_tab(page, "Dream")
+    page.locator("#dream").click()  # the queue is first in, first out: once this is done, so is the rest
+    expect(page.locator("#dreams .grid-wrap img")).to_have_count(8)
+    expect(page.get_by_test_id("toast-body")).to_have_count(0)
+
+
 def test_between_without_a_second_photo(page, photo):
     upload(page, photo)
     open_tab(page, "Between")
@@ -251,6 +265,7 @@ def test_inside_tells_of_the_chosen_model(page):
     page.locator("#model input").click()
     page.get_by_role("option", name="zoo").click()
     expect(page.get_by_role("radio", name="cat → dog")).to_be_checked()
+    expect(page.locator("#again")).to_contain_text("Drawn again")
     open_tab(page, "Inside")
     expect(page.locator("#about")).to_contain_text("cat as dog")
     expect(page.get_by_role("link", name="MUNIT")).to_be_visible()

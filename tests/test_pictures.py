@@ -46,3 +46,8 @@ def test_a_film_has_all_its_frames_and_repeats():
             image.load()
             assert image.info["duration"] == 500
             assert np.abs(np.asarray(image.convert("RGB"))[6, 8].astype(int) - colour).max() < 12
+
+
+def test_a_film_may_be_grey():
+    with Image.open(io.BytesIO(film([Image.new("L", (9, 9), 50), Image.new("L", (9, 9), 200)], seconds=1))) as image:
+        assert image.n_frames == 2
