@@ -267,13 +267,13 @@ class Translator:
         return pad_to_multiple(x, DOWNSAMPLING, 0 if min(x.shape[-2:]) > DOWNSAMPLING else DOWNSAMPLING)
 
     def _noise(self, shape: Sequence[int], temperature: float, grain: int, generator: Generator) -> Tensor | None:
-        """temperature * eta, eta ~ N(0, 1): (1, 4 dim, *shape) float32 on the CPU. None for temperature 0."""
+        """temperature * eta, eta ~ N(0, 1): (1, 4 dim, *shape) on the CPU. None for temperature 0."""
         if not 0 <= temperature < math.inf:
             raise ValueError(f"temperature is {temperature}: it must be 0 or more")
         if not temperature:
             return None
         like = torch.empty(1).expand(1, 4 * self.config.dim, *shape)  # only its shape is looked at
-        return temperature * latent_noise(like, generator=generator, grain=grain)
+        return temperature * latent_noise(like, generator=generator, grain=grain).to(self.dtype)
 
     def _send(self, x: Tensor) -> Tensor:
         return x.to(self.device, self.dtype, memory_format=self._format)
