@@ -18,7 +18,9 @@ pytest_plugins = ["app_server"]
 TO_WINTER, TO_SUMMER = "summer → winter", "winter → summer"
 ELEMENTS = [
     "photo", "direction", "flip", "translate", "before_after", "result_ab", "result_ba", "download", "temperature",
-    "grain", "seed", "dice", "count", "sample", "gallery", "model",
+    "grain", "seed", "dice", "count", "sample", "gallery", "model", "reuse", "again", "again_heat", "cycle",
+    "cycle_heat", "walk", "walk_film", "walk_download", "photo_2", "position", "domain", "between", "journey",
+    "journey_film", "journey_download", "dream", "dreams", "about", "card",
 ]  # fmt: skip
 
 
@@ -86,6 +88,42 @@ def test_no_models_is_one_sentence(tmp_path, monkeypatch):
         app.main()
 
 
+# ---- what is remembered
+
+
+def upload_of(path: Path) -> app.gr.FileData:
+    return app.gr.FileData(path=str(path), orig_name=path.name)
+
+
+def test_a_photo_is_encoded_once_for_each_domain(seasons, photo, tmp_path, monkeypatch):
+    encodings = []
+    encode = Translator.encode
+    monkeypatch.setattr(Translator, "encode", lambda self, *given: encodings.append(given) or encode(self, *given))
+    latents = app.Cache(10**9, 60)
+    copy = tmp_path / "copy of my photo.png"
+    copy.write_bytes(photo.read_bytes())
+    first = app.encoded(latents, upload_of(photo), seasons, "summer")
+    assert app.encoded(latents, upload_of(copy), seasons, "summer") is first  # its contents count, not its name
+    assert len(encodings) == 1
+    app.encoded(latents, upload_of(photo), seasons, "winter")
+    assert app.encoded(latents, upload_of(photo), seasons, "summer", (40, 40)).size == (40, 40)
+    other = write_photo(tmp_path / "other.png", (123, 78))
+    assert app.encoded(latents, upload_of(other), seasons, "summer").size == (123, 78)
+    assert len(encodings) == 4
+
+
+def test_another_model_has_another_latent(checkpoints, photo):
+    latents = app.Cache(10**9, 60)
+    models, _ = app.find_models(checkpoints, [])
+    one = app.encoded(latents, upload_of(photo), models["seasons"], "summer")
+    assert app.encoded(latents, upload_of(photo), models["zoo"], "cat") is not one
+
+
+def test_a_photo_that_was_cleared_away_gets_one_sentence(seasons, tmp_path):
+    with pytest.raises(app.gr.Error, match=r"This photo is no longer here: please add it again\."):
+        app.encoded(app.Cache(10**9, 60), upload_of(tmp_path / "gone.png"), seasons, "summer")
+
+
 # ---- calling it
 
 
@@ -98,7 +136,31 @@ def test_models(client):
 
 def test_only_the_documented_endpoints_are_named(client):
     described = client.view_api(return_format="dict", print_info=False)
-    assert set(described["named_endpoints"]) == {"/translate", "/sample", "/models"}
+    assert set(described["named_endpoints"]) == {
+        "/translate", "/sample", "/interpolate", "/reconstruct", "/models",
+    }  # fmt: skip
+
+
+def test_the_endpoints_say_what_they_take(client):
+    described = client.view_api(return_format="dict", print_info=False)["named_endpoints"]
+    takes = {
+        name: {p["parameter_name"]: p["python_type"]["type"] for p in endpoint["parameters"]}
+        for name, endpoint in described.items()
+    }
+    noise = {"temperature": "float", "grain": "int", "seed": "int"}
+    assert {k: v for k, v in takes["/translate"].items() if k != "image"} == {
+        "direction": "str", "model": "str", **noise,
+    }  # fmt: skip
+    assert {k: v for k, v in takes["/sample"].items() if k != "image"} == {
+        "direction": "str", "model": "str", "count": "int", **noise,
+    }  # fmt: skip
+    assert {k: v for k, v in takes["/interpolate"].items() if not k.startswith("image")} == {
+        "direction": "str", "model": "str", "steps": "int", "draw_in": "str",
+    }  # fmt: skip
+    assert {k: v for k, v in takes["/reconstruct"].items() if k != "image"} == {
+        "domain": "str", "model": "str", "cycle": "bool",
+    }  # fmt: skip
+    assert all(endpoint.get("description") for endpoint in described.values())
 
 
 @pytest.mark.parametrize(("direction", "target"), [(TO_WINTER, "winter"), (TO_SUMMER, "summer")])
@@ -132,10 +194,58 @@ def test_sample_draws_one_picture_a_seed(client, photo):
     assert same(files[2], client.predict(**settings, seed=7, api_name="/translate"))
 
 
+@pytest.mark.parametrize("size", [(1, 1), (1, 3000), (2000, 3)])
+def test_photos_of_odd_shapes(client, tmp_path, size):
+    odd = handle_file(write_photo(tmp_path / "odd.png", size))
+    assert Image.open(client.predict(image=odd, direction=TO_WINTER, api_name="/translate")).size == size
+    (sample,) = client.predict(image=odd, direction=TO_WINTER, count=1, api_name="/sample")
+    assert max(Image.open(sample).size) == min(max(size), app.SIDE)
+    steps = client.predict(image=odd, image_2=odd, direction=TO_WINTER, steps=2, api_name="/interpolate")
+    assert {Image.open(step).size for step in steps} == {Image.open(sample).size}
+    assert Image.open(client.predict(image=odd, domain="summer", cycle=True, api_name="/reconstruct")).size == size
+
+
 def test_samples_of_a_large_photo_are_small(client, tmp_path):
     large = write_photo(tmp_path / "large.png", (1030, 206))
     (file,) = client.predict(image=handle_file(large), direction=TO_WINTER, count=1, api_name="/sample")
-    assert Image.open(file).size == (app.SAMPLE_SIDE, app.SAMPLE_SIDE // 5)
+    assert Image.open(file).size == (app.SIDE, app.SIDE // 5)
+
+
+def test_interpolate_goes_from_photo_to_photo(client, seasons, photo, tmp_path):
+    two = write_photo(tmp_path / "two.png", (90, 90))
+    call = {"image": handle_file(photo), "image_2": handle_file(two), "api_name": "/interpolate"}
+    files = client.predict(**call, direction=TO_WINTER, steps=3)
+    expected = seasons.interpolate(photo, two, "winter", steps=3)
+    assert len(files) == 3
+    assert all(map(same, files, expected))
+    (first, _) = client.predict(**call, direction=TO_WINTER, steps=2, draw_in="summer")
+    assert same(first, seasons.reconstruct(photo, "summer"))
+
+
+def test_reconstruct_and_cycle(client, seasons, photo):
+    call = {"image": handle_file(photo), "api_name": "/reconstruct"}
+    again = client.predict(**call, domain="winter")
+    assert same(again, seasons.reconstruct(photo, "winter"))
+    assert Path(again).name == "my photo-again.png"
+    back = client.predict(**call, domain="summer", cycle=True)
+    assert same(back, seasons.cycle(photo, "summer")[1])
+
+
+@pytest.mark.parametrize(
+    ("api_name", "settings", "sentence"),
+    [
+        ("/reconstruct", {"domain": "autumn"}, "'autumn' is not a domain of this model: choose summer or winter"),
+        ("/reconstruct", {"domain": ""}, "choose summer or winter"),
+        ("/interpolate", {"image_2": None, "direction": TO_WINTER}, "Please add a second photo"),
+        ("/interpolate", {"direction": TO_WINTER, "steps": 1}, "Number of steps must be a number from 2 to 16"),
+        ("/interpolate", {"direction": TO_WINTER, "draw_in": "autumn"}, "choose summer or winter"),
+        ("/sample", {"direction": TO_WINTER, "model": "zoo"}, "choose cat → dog or dog → cat"),
+    ],
+)
+def test_bad_calls_get_one_sentence(client, photo, api_name, settings, sentence):
+    photos = {"image": handle_file(photo)} | ({"image_2": handle_file(photo)} if api_name == "/interpolate" else {})
+    with pytest.raises(AppError, match=sentence):
+        client.predict(**{**photos, **settings}, api_name=api_name)
 
 
 def test_a_photo_that_lies_on_its_side_comes_out_upright(client, photo, tmp_path):

@@ -2,12 +2,14 @@
 
 import base64
 import os
+import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from app_server import MISSING_REPO, write_photo
+from PIL import Image
 from playwright.sync_api import Browser, BrowserContext, Locator, Page, expect, sync_playwright
 
 pytest_plugins = ["app_server"]
@@ -68,6 +70,10 @@ def after(page: Page) -> Locator:
     return page.locator("#before_after img").nth(1)
 
 
+def open_tab(page: Page, name: str) -> None:
+    page.get_by_role("tab", name=name, exact=True).click()
+
+
 def sources(images: Locator) -> list[str]:
     """The addresses of pictures name their contents: another address is another picture."""
     return images.evaluate_all("images => images.map(image => image.src)")
@@ -105,7 +111,7 @@ def test_translate_and_flip(page, photo):
 def test_sample_with_mouse_and_keyboard(page, photo):
     upload(page, photo)
     pictures = page.locator("#gallery .grid-wrap img")
-    page.locator("#sample").click()
+    open_tab(page, "Sample")
     expect(pictures).to_have_count(4)
     first = sources(pictures)
     assert len(set(first)) == 4
@@ -127,10 +133,142 @@ def test_sample_with_mouse_and_keyboard(page, photo):
 
 def test_many_quick_moves_end_on_the_last_one(page, photo):
     upload(page, photo)
+    open_tab(page, "Sample")
     page.locator("#temperature input[type=range]").focus()
     for _ in range(6):
         page.keyboard.press("ArrowRight")
     expect(page.get_by_text("seed 0, temperature 1.6")).to_be_visible()
+
+
+def test_what_survives_is_shown_beside_its_difference(page, photo):
+    upload(page, photo)
+    page.locator("#translate").click()
+    for name, label in (("again", "summer → summer"), ("cycle", "summer → winter → summer")):
+        expect(page.locator(f"#{name} img")).to_be_visible()
+        expect(page.locator(f"#{name}")).to_contain_text(label)
+        expect(page.locator(f"#{name}_heat")).to_contain_text("Difference: ")
+        assert is_drawn(page.locator(f"#{name}_heat img"))
+
+
+def test_the_result_becomes_the_photo(page, photo):
+    expect(page.locator("#reuse")).to_be_disabled()
+    upload(page, photo)
+    page.locator("#translate").click()
+    expect(page.locator("#cycle_heat img")).to_be_visible()
+    winter = after(page).get_attribute("src")
+    page.locator("#reuse").click()
+    expect(page.get_by_role("radio", name="winter → summer")).to_be_checked()
+    expect(after(page)).not_to_have_attribute("src", winter)
+    assert sources(page.locator("#before_after img").nth(0)) == [winter]
+    expect(page.locator("#again")).to_contain_text("winter → winter")
+    with page.expect_download() as download:
+        page.locator("#download").click()
+    assert download.value.suggested_filename == "photo-winter-summer.png"
+
+
+def test_a_sample_becomes_the_result(page, photo):
+    upload(page, photo)
+    page.locator("#translate").click()
+    expect(page.locator("#cycle_heat img")).to_be_visible()
+    open_tab(page, "Sample")
+    pictures = page.locator("#gallery .grid-wrap img")
+    expect(pictures).to_have_count(4)
+    third = sources(pictures)[2]
+    page.locator("#gallery button").filter(has=page.locator("img")).nth(2).press("Enter")
+    expect(after(page)).to_be_visible()
+    assert sources(after(page)) == sources(page.locator("#result_ab img")) == [third]
+    with page.expect_download() as download:
+        page.locator("#download").click()
+    assert download.value.suggested_filename == "photo-winter-2.png"
+
+
+def test_a_latent_walk_can_be_downloaded(page, photo, tmp_path):
+    upload(page, photo)
+    open_tab(page, "Sample")
+    page.locator("#walk").click()
+    expect(page.locator("#walk_film img")).to_be_visible()
+    with page.expect_download() as download:
+        page.locator("#walk_download").click()
+    assert download.value.suggested_filename == "photo-winter-walk.webp"
+    download.value.save_as(tmp_path / "walk.webp")
+    with Image.open(tmp_path / "walk.webp") as film:
+        assert (film.n_frames, film.info["loop"], film.size) == (24, 0, (123, 77))
+
+
+def test_between_two_photos_moves_live(page, photo, tmp_path):
+    upload(page, photo)
+    open_tab(page, "Between")
+    shown = page.locator("#between img")
+    page.locator("#photo_2 input[type=file]").set_input_files(write_photo(tmp_path / "two.png", (90, 90)))
+    expect(shown).to_be_visible()
+    page.locator("#position input[type=range]").focus()
+    for _ in range(6):
+        page.keyboard.press("ArrowRight")
+    expect(shown).to_have_attribute("src", re.compile("photo-between-62.png"))
+    winter = shown.get_attribute("src")
+    page.locator("#domain").get_by_role("radio", name="summer").check()
+    expect(shown).not_to_have_attribute("src", winter)
+    page.locator("#flip").click()  # now photos of winter, drawn in summer
+    expect(page.locator("#domain").get_by_role("radio", name="summer")).to_be_checked()
+    page.locator("#journey").click()
+    expect(page.locator("#journey_film img")).to_be_visible()
+    with page.expect_download() as download:
+        page.locator("#journey_download").click()
+    assert download.value.suggested_filename == "photo-journey.webp"
+
+
+def test_looking_around_without_a_photo_is_no_mistake(page):
+    for name in ("Sample", "Between", "Dream", "Inside", "Translate"):
+        open_tab(page, name)
+    page.locator("#flip").click()
+    expect(page.get_by_role("radio", name="winter → summer")).to_be_checked()
+    open_tab(page, "Sample")
+    page.locator("#temperature input[type=range]").focus()
+    page.keyboard.press("ArrowRight")
+    open_tab(page, "Dream")
+    page.locator("#dream").click()  # the queue is first in, first out: once this is done, so is the rest
+    expect(page.locator("#dreams .grid-wrap img")).to_have_count(8)
+    expect(page.get_by_test_id("toast-body")).to_have_count(0)
+
+
+def test_between_without_a_second_photo(page, photo):
+    upload(page, photo)
+    open_tab(page, "Between")
+    page.locator("#journey").click()
+    expect(page.get_by_test_id("toast-body")).to_contain_text("Please add a second photo.")
+
+
+def test_samples_follow_the_direction(page, photo):
+    upload(page, photo)
+    open_tab(page, "Sample")
+    pictures = page.locator("#gallery .grid-wrap img")
+    expect(pictures).to_have_count(4)
+    winter = sources(pictures)
+    page.locator("#flip").click()
+    expect(pictures.first).not_to_have_attribute("src", winter[0])
+    assert set(sources(pictures)).isdisjoint(winter)
+
+
+def test_dreams_come_in_pairs(page):
+    open_tab(page, "Dream")
+    pictures = page.locator("#dreams .grid-wrap img")
+    page.locator("#dream").click()
+    expect(pictures).to_have_count(8)
+    expect(page.get_by_text("1: summer", exact=True)).to_be_visible()
+    expect(page.get_by_text("4: winter", exact=True)).to_be_visible()
+    first = sources(pictures)
+    page.locator("#dream_dice").click()
+    expect(pictures.first).not_to_have_attribute("src", first[0])
+
+
+def test_inside_tells_of_the_chosen_model(page):
+    page.locator("#model input").click()
+    page.get_by_role("option", name="zoo").click()
+    expect(page.get_by_role("radio", name="cat → dog")).to_be_checked()
+    expect(page.locator("#again")).to_contain_text("Drawn again")
+    open_tab(page, "Inside")
+    expect(page.locator("#about")).to_contain_text("cat as dog")
+    expect(page.get_by_role("link", name="MUNIT")).to_be_visible()
 
 
 def test_without_a_photo(page):
@@ -201,12 +339,30 @@ def test_nothing_is_wider_than_a_phone(page, photo):
     assert too_wide() <= 0
     upload(page, photo)
     page.locator("#translate").click()
-    page.locator("#sample").click()
-    expect(page.locator("#gallery .grid-wrap img")).to_have_count(4)
-    expect(page.locator("#result_ba img")).to_be_visible()
+    expect(page.locator("#cycle_heat img")).to_be_visible()
     assert too_wide() <= 0
     bottom, top = (page.locator(i).bounding_box() for i in ("#translate", "#before_after"))
     assert top["y"] - (bottom["y"] + bottom["height"]) < 100  # the result is right under the button
+    tabs = [tab.bounding_box() for tab in page.get_by_role("tab").all()]
+    assert len(tabs) == 5
+    assert {round(tab["y"]) for tab in tabs} == {round(tabs[0]["y"])}  # in one line
+
+    open_tab(page, "Sample")
+    expect(page.locator("#gallery .grid-wrap img")).to_have_count(4)
+    page.locator("#walk").click()
+    expect(page.locator("#walk_film img")).to_be_visible()
+    assert too_wide() <= 0
+    open_tab(page, "Between")
+    page.locator("#photo_2 input[type=file]").set_input_files(photo)
+    expect(page.locator("#between img")).to_be_visible()
+    assert too_wide() <= 0
+    open_tab(page, "Dream")
+    page.locator("#dream").click()
+    expect(page.locator("#dreams .grid-wrap img")).to_have_count(8)
+    assert too_wide() <= 0
+    open_tab(page, "Inside")
+    expect(page.locator("#about")).to_be_visible()
+    assert too_wide() <= 0
 
 
 def test_the_notice_is_visible(page):

@@ -324,3 +324,90 @@ def test_a_model_of_whole_pictures_draws_at_its_own_size():
     assert translator.interpolate(photo, photo.rotate(90), "dog", 2)[1].size == (120, 90)
     assert translator.reconstruct(photo.crop((0, 0, 9, 9)), "cat").size == (9, 9)
     assert translator.translate(Image.new("RGB", (1, 20_000)), "dog").size == (1, 20_000)  # and not 32 x 640,000 inside
+
+
+# ---- encoded once, drawn often -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("layout", ["paper", "compact"])
+@pytest.mark.parametrize("size", [(1, 1), (37, 61)])
+def test_encode_and_decode_are_translate_and_reconstruct(layout: Any, size: tuple[int, int]) -> None:
+    translator = Translator(network(layout=layout), "cpu", torch.float32)
+    latent = translator.encode(photo(*size), "summer")
+    assert latent.size == size
+    assert same(translator.decode(latent, "winter"), translator.translate(photo(*size), "winter"))
+    assert same(translator.decode(latent, "summer"), translator.reconstruct(photo(*size), "summer"))
+    noise: dict[str, Any] = {"temperature": 1.5, "grain": 3, "seed": 4}
+    assert same(translator.decode(latent, "winter", **noise), translator.translate(photo(*size), "winter", **noise))
+
+
+def test_decoding_does_not_encode(translator: Translator, monkeypatch: pytest.MonkeyPatch) -> None:
+    latent = translator.encode(photo(), "summer")
+    monkeypatch.setattr(translator._model, "encode", None)
+    before = latent.mean.clone()
+    translator.decode(latent, "winter", temperature=1)
+    assert torch.equal(latent.mean, before)
+
+
+def test_tiles_of_a_latent_cannot_be_seen(translator: Translator, monkeypatch: pytest.MonkeyPatch) -> None:
+    def draw() -> Image.Image:
+        latent = translator.encode(photo(150, 130), "summer")
+        return translator.decode(latent, "winter", temperature=2, grain=5, seed=1)
+
+    whole = draw()
+    monkeypatch.setattr(pipeline, "TILE", 64)
+    assert difference(draw(), whole) <= 1
+    assert difference(draw(), translator.translate(photo(150, 130), "winter", temperature=2, grain=5, seed=1)) <= 1
+
+
+def test_latents_know_their_memory(translator: Translator) -> None:
+    latent = translator.encode(photo(64, 32), "summer")
+    assert latent.nbytes == 16 * (64 + 32) // 4 * (32 + 32) // 4 * 4  # channels, with the border of 16 pixels, float32
+
+
+def test_the_line_between_two_latents(translator: Translator) -> None:
+    here, there = (translator.encode(photo(seed=seed), "summer") for seed in (1, 2))
+    steps = translator.interpolate(photo(seed=1), photo(seed=2), "winter", steps=3)
+    for step, t in zip(steps, (0, 0.5, 1), strict=True):
+        assert same(translator.decode(here.lerp(there, t), "winter"), step)
+    with pytest.raises(ValueError, match=r"sizes \(40, 24\) and \(41, 24\)"):
+        here.lerp(translator.encode(photo(41, 24), "summer"), 0.5)
+
+
+def test_a_walk_is_closed_and_keeps_its_distance(translator: Translator) -> None:
+    latent = translator.encode(photo(), "summer")
+    noise: dict[str, Any] = {"temperature": 1, "grain": 2, "seed": 3}
+    walk = list(translator.walk(latent, "winter", 4, **noise))
+    assert same(walk[0], translator.decode(latent, "winter", **noise))
+    assert len({step.tobytes() for step in walk}) == 4
+    finer = list(translator.walk(latent, "winter", 64, **noise))
+    jumps = [difference(one, other) for one, other in zip(finer, [*finer[1:], finer[0]], strict=True)]
+    assert max(jumps) < 3 * np.median(jumps)  # from the last step to the first as from any to the next
+    assert all(
+        same(step, translator.decode(latent, "winter")) for step in translator.walk(latent, "winter", 2, temperature=0)
+    )
+
+
+def test_impossible_walks(translator: Translator) -> None:
+    latent = translator.encode(photo(), "summer")
+    with pytest.raises(ValueError, match="steps is 0"):
+        translator.walk(latent, "winter", 0)
+    with pytest.raises(ValueError, match="'autumn' is not a domain"):
+        translator.walk(latent, "autumn")
+    with pytest.raises(ValueError, match="'autumn' is not a domain"):
+        translator.decode(latent, "autumn")
+    with pytest.raises(ValueError, match="'autumn' is not a domain"):
+        translator.encode(photo(), "autumn")
+    with pytest.raises(ValueError, match="temperature is -1"):
+        translator.walk(latent, "winter", temperature=-1)
+
+
+def test_dreams_of_coarse_noise(translator: Translator) -> None:
+    (paper,) = translator.sample(seed=1)
+    assert same(paper[0], translator.sample(seed=1, temperature=1, grain=1)[0][0])
+    for changed in ({"temperature": 2.0}, {"grain": 4}):
+        assert not same(paper[0], translator.sample(seed=1, **changed)[0][0])  # type: ignore[arg-type]
+
+
+def test_parameters_are_counted(translator: Translator) -> None:
+    assert translator.parameters == sum(p.numel() for p in network().parameters())

@@ -2,7 +2,8 @@
 
 import copy
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from itertools import product
 from pathlib import Path
 from typing import NamedTuple
@@ -22,6 +23,30 @@ TILE = 768  # pixels: the side of what is drawn at once of a large picture, with
 
 Photo = str | Path | Image.Image  # whatever `load_image` takes
 Window = tuple[slice, slice]  # rows, columns
+
+
+@dataclass(frozen=True)
+class Latent:
+    """A photo as a point of the shared latent space: `Translator.encode` makes it, `decode` draws it, as often as
+    wanted. It belongs to the translator that made it, and is never changed, so threads can share it.
+    """
+
+    mean: Tensor  # (1, 4 dim, h, w) on the translator's device, of the photo with what is mirrored around it
+    crop: Window  # where the photo is in the drawing
+    size: tuple[int, int]  # width and height of the photo, and of every drawing
+
+    @property
+    def nbytes(self) -> int:
+        return self.mean.nbytes
+
+    def lerp(self, other: "Latent", t: float) -> "Latent":
+        """The point `t` of the way along the straight line to `other`; 0 is here, 1 is there.
+
+        Raises ValueError unless both photos have the same size.
+        """
+        if self.size != other.size:
+            raise ValueError(f"the photos have the sizes {self.size} and {other.size}: make one as large as the other")
+        return replace(self, mean=torch.lerp(self.mean, other.mean, t))
 
 
 class Translator:
@@ -63,6 +88,63 @@ class Translator:
         """What people call domain a and domain b, for example ("summer", "winter")."""
         return self.config.domain_a, self.config.domain_b
 
+    @property
+    def parameters(self) -> int:
+        """How many numbers the networks of both domains learnt."""
+        return sum(p.numel() for p in self._model.parameters())
+
+    @torch.inference_mode()
+    def encode(self, image: Photo, domain: str) -> Latent:
+        """A photo of `domain` -> its latent: the slow half of a translation, done once for many drawings.
+
+        A latent is larger than its photo: 4 dim numbers for every 16 pixels. Raises ValueError for an unknown domain.
+        """
+        a = self._domain(domain)
+        x, size = self._photo(image, a)
+        x, crop = self._pad(x)
+        mean = self._assemble(x, lambda seen: self._model.encode(self._send(_cut(x, seen)), a).mean)
+        return Latent(mean, crop, size)
+
+    @torch.inference_mode()
+    def decode(
+        self, latent: Latent, target: str, *, temperature: float = 0.0, grain: int = 1, seed: int | None = None
+    ) -> Image.Image:
+        """A latent drawn in `target`, which may be either domain: the other one translates, its own reconstructs.
+
+        The noise, and what is raised, are those of `translate`: decode(encode(photo, a), b, ...) is its picture.
+        """
+        b = self._domain(target)
+        return self._decode(latent, b, self._noise(latent.mean.shape[-2:], temperature, grain, _generator(seed)))
+
+    @torch.inference_mode()
+    def walk(
+        self,
+        latent: Latent,
+        target: str,
+        steps: int = 24,
+        *,
+        temperature: float = 1.0,
+        grain: int = 1,
+        seed: int | None = None,
+    ) -> Iterator[Image.Image]:
+        """A closed walk around a latent, drawn in `target` step by step; after the last step comes the first again.
+
+        The noise is cos(t) eta_0 + sin(t) eta_1, which at every step is noise of the same strength. The first picture
+        is what `decode` draws with the same seed. Raises ValueError as `translate` does, and for less than one step.
+        """
+        if steps < 1:
+            raise ValueError(f"steps is {steps}: it counts pictures, so it must be 1 or more")
+        b, generator = self._domain(target), _generator(seed)
+        shape = latent.mean.shape[-2:]
+        eta_0, eta_1 = (self._noise(shape, temperature, grain, generator) for _ in range(2))
+
+        @torch.inference_mode()
+        def draw(t: float) -> Image.Image:
+            eta = None if eta_0 is None or eta_1 is None else math.cos(t) * eta_0 + math.sin(t) * eta_1
+            return self._decode(latent, b, eta)
+
+        return (draw(2 * math.pi * step / steps) for step in range(steps))
+
     @torch.inference_mode()
     def translate(
         self, image: Photo, target: str, *, temperature: float = 0.0, grain: int = 1, seed: int | None = None
@@ -98,25 +180,29 @@ class Translator:
 
     @torch.inference_mode()
     def sample(
-        self, n: int = 1, *, size: tuple[int, int] | None = None, seed: int | None = None
+        self,
+        n: int = 1,
+        *,
+        size: tuple[int, int] | None = None,
+        temperature: float = 1.0,
+        grain: int = 1,
+        seed: int | None = None,
     ) -> list[tuple[Image.Image, Image.Image]]:
         """n pairs drawn from the prior, without a photo: one z, seen in both domains, in the order of `domains`.
 
         size: (width, height) in pixels; by default the square of the training crops. For a seed, the first pairs
         are the same whatever n is.
+        temperature, grain: of the noise, as in `translate`. At 1 and 1 it is the paper's prior N(0, I).
         """
         width, height = size or (self.config.image_size, self.config.image_size)
         if n < 1 or width < 1 or height < 1:
             raise ValueError(f"cannot draw {n} pairs of {width} x {height} pixels: every number must be 1 or more")
         generator = _generator(seed)
         blank, crop = self._pad(torch.zeros(1, 1, height, width))
-
-        def draw(z: Tensor, domain: Domain) -> Image.Image:
-            x = self._assemble(blank, lambda seen: self._model.decode(self._send(_cut(z, _latent(seen))), domain))
-            return to_image(_cut(x, crop))
-
-        latents = (self._noise(blank, generator) for _ in range(n))
-        return [(draw(z, "a"), draw(z, "b")) for z in latents]
+        h, w = _latent_shape(blank)
+        origin = Latent(torch.zeros(1).expand(1, 4 * self.config.dim, h, w), crop, (width, height))
+        etas = (self._noise((h, w), temperature, grain, generator) for _ in range(n))
+        return [(self._decode(origin, "a", eta), self._decode(origin, "b", eta)) for eta in etas]
 
     @torch.inference_mode()
     def interpolate(self, image_0: Photo, image_1: Photo, target: str, steps: int = 8) -> list[Image.Image]:
@@ -127,43 +213,51 @@ class Translator:
         if steps < 1:
             raise ValueError(f"steps is {steps}: it counts pictures, so it must be 1 or more")
         b = self._domain(target)
-        a = _other(b)
+        source = self.domains[b == "a"]
         first = load_image(image_0)
-        second = ImageOps.fit(load_image(image_1), first.size)
-        (x_0, crop), (x_1, _) = (self._pad(self._photo(image, a)[0]) for image in (first, second))
-
-        def draw(seen: Window) -> Tensor:
-            return self._model.interpolate(self._send(_cut(x_0, seen)), self._send(_cut(x_1, seen)), a, b, steps)
-
-        return [_drawing(x, first.size) for x in _cut(self._assemble(x_0, draw), crop)]
+        here = self.encode(first, source)
+        there = self.encode(ImageOps.fit(load_image(image_1), first.size), source)
+        return [self._decode(here.lerp(there, step / max(steps - 1, 1)), b, None) for step in range(steps)]
 
     def _translate(
         self, x: Tensor, a: Domain, b: Domain, temperature: float = 0.0, grain: int = 1, seed: int | None = None
     ) -> Tensor:
-        """x: (1, C, H, W) of domain a, any H and W -> the same size in domain b, float32 on the CPU."""
-        if not 0 <= temperature < math.inf:
-            raise ValueError(f"temperature is {temperature}: it must be 0 or more")
+        """x: (1, C, H, W) of domain a, any H and W -> the same size in domain b, float32 on the CPU.
+
+        Tile by tile from photo to drawing: the latent of a whole large photo would take ten times its memory.
+        """
         x, crop = self._pad(x)
-        # Drawn once for the whole picture, so that tiles agree about it.
-        eta = self._noise(x, _generator(seed), grain) if temperature else None
+        eta = self._noise(_latent_shape(x), temperature, grain, _generator(seed))
+        return _cut(self._draw(x, lambda seen: self._model.encode(self._send(_cut(x, seen)), a).mean, eta, b), crop)
+
+    def _decode(self, latent: Latent, b: Domain, eta: Tensor | None) -> Image.Image:
+        h, w = latent.mean.shape[-2:]
+        blank = torch.empty(1).expand(1, 1, DOWNSAMPLING * h, DOWNSAMPLING * w)  # only its shape is looked at
+        x = self._draw(blank, lambda seen: self._send(_cut(latent.mean, _latent(seen))), eta, b)
+        return _drawing(_cut(x, latent.crop), latent.size)
+
+    def _draw(self, x: Tensor, mean: Callable[[Window], Tensor], eta: Tensor | None, b: Domain) -> Tensor:
+        """mean: of windows of x (1, C, H, W). eta: of all of it, so that tiles agree -> (1, C', H, W) of domain b."""
 
         def draw(seen: Window) -> Tensor:
-            z = self._model.encode(self._send(_cut(x, seen)), a).mean
+            z = mean(seen)
             if eta is not None:
-                z = z + temperature * self._send(_cut(eta, _latent(seen)))
-            return self._model.decode(z, b)
+                z = z + self._send(_cut(eta, _latent(seen)))
+            return self._fetch(self._model.decode(z, b))
 
-        return _cut(self._assemble(x, draw), crop)
+        return self._assemble(x, draw)
 
     def _assemble(self, x: Tensor, draw: Callable[[Window], Tensor]) -> Tensor:
-        """What `draw` makes of windows of x (1, C, H, W), put together: (N, C', H, W) float32 on the CPU."""
+        """What `draw` makes of windows of x (1, C, H, W), put together: a picture, or a latent a quarter its size."""
         height, width = x.shape[-2:]
         whole = torch.empty(0)
         for tile in tiles(height, width, self._reach):
-            part = _cut(draw(tile.seen), tile.kept)
+            part = draw(tile.seen)
+            scale = (tile.seen[0].stop - tile.seen[0].start) // part.shape[-2]
+            core, kept = (w if scale == 1 else _latent(w) for w in (tile.core, tile.kept))
             if not len(whole):
-                whole = torch.empty(*part.shape[:2], height, width)
-            _cut(whole, tile.core).copy_(part)
+                whole = part.new_empty(*part.shape[:2], height // scale, width // scale)
+            _cut(whole, core).copy_(_cut(part, kept))
         return whole
 
     def _pad(self, x: Tensor) -> tuple[Tensor, Window]:
@@ -172,14 +266,20 @@ class Translator:
         # Statistics over the picture should be of the picture only, but there are none of a single latent pixel.
         return pad_to_multiple(x, DOWNSAMPLING, 0 if min(x.shape[-2:]) > DOWNSAMPLING else DOWNSAMPLING)
 
-    def _noise(self, x: Tensor, generator: Generator, grain: int = 1) -> Tensor:
-        """N(0, 1) for the latent of x (1, C, H, W): (1, 4 dim, H/4, W/4) float32 on the CPU."""
-        h, w = (side // DOWNSAMPLING for side in x.shape[-2:])
-        like = torch.empty(1).expand(1, 4 * self.config.dim, h, w)  # only its shape is looked at
-        return latent_noise(like, generator=generator, grain=grain)
+    def _noise(self, shape: Sequence[int], temperature: float, grain: int, generator: Generator) -> Tensor | None:
+        """temperature * eta, eta ~ N(0, 1): (1, 4 dim, *shape) on the CPU. None for temperature 0."""
+        if not 0 <= temperature < math.inf:
+            raise ValueError(f"temperature is {temperature}: it must be 0 or more")
+        if not temperature:
+            return None
+        like = torch.empty(1).expand(1, 4 * self.config.dim, *shape)  # only its shape is looked at
+        return temperature * latent_noise(like, generator=generator, grain=grain).to(self.dtype)
 
     def _send(self, x: Tensor) -> Tensor:
         return x.to(self.device, self.dtype, memory_format=self._format)
+
+    def _fetch(self, x: Tensor) -> Tensor:
+        return x.to("cpu", torch.float32)
 
     def _photo(self, image: Photo, domain: Domain) -> tuple[Tensor, tuple[int, int]]:
         """What the network is shown of a photo (1, C, H, W), and the photo's (width, height)."""
@@ -248,6 +348,11 @@ def _cut(x: Tensor, window: Window) -> Tensor:
 def _latent(window: Window) -> Window:
     rows, columns = (slice(s.start // DOWNSAMPLING, s.stop // DOWNSAMPLING) for s in window)
     return rows, columns
+
+
+def _latent_shape(x: Tensor) -> tuple[int, int]:
+    h, w = (side // DOWNSAMPLING for side in x.shape[-2:])
+    return h, w
 
 
 def _other(domain: Domain) -> Domain:

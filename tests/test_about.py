@@ -1,0 +1,76 @@
+"""What the page says about a checkpoint."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from unit import Translator
+from unit.about import METRICS, card, facts, measures
+
+ROWS = [
+    {"metric": "KID", "features": "an eye", "direction": "summer → winter", "of": of, "value": value, "n": 9}
+    for of, value in (("translated", 0.0512), ("untranslated", 0.2), ("real", None))
+]
+CARD = """\
+---
+license: other
+---
+
+<!-- made by a program -->
+# UNIT
+
+![badge](https://example.com/badge.svg) and <img src="https://example.com/spy.gif"> [a page](https://example.com)
+
+## Limits
+Few.
+"""
+
+
+def test_facts(tiny_checkpoint: Path):
+    translator = Translator.from_pretrained(tiny_checkpoint)
+    text = facts(translator, tiny_checkpoint)
+    assert "summer as winter" in text
+    assert f"{translator.parameters / 1e6:.1f} million parameters" in text
+    assert "16 numbers for every 4 x 4 pixels" in text
+    assert "No measures of these weights have been published yet." in text
+
+
+def test_measures_stand_between_floor_and_ceiling(tmp_path: Path):
+    results = {"features": "an eye", "data": "yosemite", "size": 128, "rows": ROWS}
+    (tmp_path / METRICS).write_text(json.dumps(results))
+    text = measures(tmp_path)
+    assert "Judged by an eye on held-out photos of `yosemite`, 128 px." in text
+    assert "| KID | summer → winter | 0.051 | 0.200 | not a number |" in text
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", "[1]", '{"rows": 3}', '{"rows": [3]}', "no JSON"])
+def test_measures_that_cannot_be_read_are_none(text: str, tmp_path: Path):
+    (tmp_path / METRICS).write_text(text)
+    assert measures(tmp_path) == measures(None) == "No measures of these weights have been published yet."
+
+
+def test_a_card_asks_no_other_host_for_anything(tmp_path: Path):
+    (tmp_path / "README.md").write_text(CARD)
+    text = card(tmp_path)
+    for word in ("license", "made by", "badge", "<img", "spy"):
+        assert word not in text
+    assert text.startswith("### UNIT")
+    assert "#### Limits\nFew." in text
+    assert "[a page](https://example.com)" in text  # a link is followed by those who want to
+
+
+@pytest.mark.parametrize(
+    "trick",
+    ["<<b>img src=//spy.example>", "![a [b] c](//spy.example)", "![spy]", "!![x][[y](//spy.example)", "<img src=x"],
+)
+def test_a_card_that_tries_to(trick: str, tmp_path: Path):
+    (tmp_path / "README.md").write_text(f"A card. {trick}\n\n[spy]: https://spy.example/x.gif\n")
+    text = card(tmp_path)
+    assert text.startswith("A card.")
+    assert "<" not in text
+    assert "![" not in text
+
+
+def test_no_card_is_no_text(tmp_path: Path):
+    assert card(None) == card(tmp_path) == ""
