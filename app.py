@@ -244,8 +244,8 @@ def example_credits(checkpoints: Path, models: Mapping[str, Translator]) -> str:
 SAMPLE_TEXT = f"""
 ### Sample the latent
 The encoder gives a Gaussian over latents; each seed draws another point of it. A UNIT is nearly unimodal, so the noise
-changes little; a higher temperature shows more. Select a sample to make it the result. Samples are at most {SIDE} pixels
-wide or high.
+changes little; a higher temperature shows more. Select a sample to make it the result. Samples are at most {SIDE}
+pixels wide or high.
 """
 BETWEEN_TEXT = """
 ### Between two photos
