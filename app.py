@@ -54,6 +54,9 @@ CSS = """
 }
 @media (max-width: 600px) {
   #result_in { display: none; } /* the photo is just above, and A → B and B → A fit side by side */
+  #result_ab label, #result_ba label { font-size: 0.75rem; }
+  #result_ab label > span, #result_ba label > span { display: none; }
+  #result_ab label, #result_ba label, .small label { max-width: calc(100% - 2.6rem); } /* clear of the button */
   #gallery .grid-container, #dreams .grid-container { grid-template-columns: 1fr 1fr; }
   #tabs [role="tab"] { padding: 0.5rem 0.3rem; font-size: 0.85rem; } /* all five in one line */
 }
