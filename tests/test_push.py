@@ -39,7 +39,7 @@ METRICS = {
          "value": None, "low": None, "high": None, "n": 2},
     ],
 }  # fmt: skip
-QUICK = "from train import push; push.WAITS = (0.01,) * 5\n"  # tries as often as ever, but waits less
+QUICK = "from unit import hub; hub.WAITS = (0.01,) * 5\n"  # tries as often as ever, but waits less
 
 
 @pytest.fixture(scope="module")
@@ -369,8 +369,8 @@ from pathlib import Path
 from train import push
 from train.config import TrainConfig
 from train.state import TrainState
-from unit import UNITConfig
-push.WAITS = (0.01,) * 5
+from unit import UNITConfig, hub
+hub.WAITS = (0.01,) * 5
 config = TrainConfig(
     data={config.data!r}, model=UNITConfig(dim=4, n_res=1, image_size=64), discriminator="multiscale", batch_size=2,
     steps=4, compile=False, workers=0, device="cpu", cache=False, save_every=100, sample_every=100,
@@ -440,7 +440,7 @@ def test_a_run_pushes_as_it_goes_and_no_failure_stops_it(
 
     bad = dataclasses.replace(config, run_dir=tmp_path / "bad")
     refused = clients.run(in_training(bad) + train, hub, tmp_path, HF_TOKEN="hf_expired")
-    assert refused.stderr.splitlines()[-1].startswith("train.push.PushError: the Hugging Face Hub refuses the token")
+    assert refused.stderr.splitlines()[-1].startswith("unit.hub.PushError: the Hugging Face Hub refuses the token")
     assert not list(bad.run_dir.glob("*.safetensors"))  # it is known before the first step
 
     hub.trouble = {"create": repeat(503)}

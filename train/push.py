@@ -5,36 +5,35 @@ that may write: `hf auth login`, or HF_TOKEN. The repository is made if there is
 """
 
 import argparse
-import json
 import queue
-import re
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from threading import Thread
-from typing import TypeVar
 
-from huggingface_hub import CommitOperationAdd, CommitOperationDelete, HfApi, errors, get_token
-from huggingface_hub.utils import disable_progress_bars, logging
+from huggingface_hub import HfApi
 from tqdm import tqdm
 
-from train.card import METRICS, REPO, SAMPLES, TRAINING, read_json
+from train.card import REPO, TRAINING, read_json
 from train.config import TrainConfig
 from train.data import held_out_photos
 from train.export import PHOTOS, export, write_checkpoint
 from train.state import TrainState, checkpoints
-from unit.hub import CARD, CONFIG, WEIGHTS, load_pretrained
-
-FILES = (CONFIG, WEIGHTS, CARD, METRICS, "metrics.md", SAMPLES, TRAINING)  # and the folder examples
-WAITS = (2, 4, 8, 16, 32)  # seconds before each new attempt
-T = TypeVar("T")
-
-
-class PushError(ValueError):
-    """A model could not be pushed. The message is one sentence that says why, and what to do."""
+from unit.hub import (
+    CARD,
+    CONFIG,
+    FILES,
+    PushError,
+    checkpoint_files,
+    commit,
+    load_pretrained,
+    make_repo,
+    quiet,
+    temporary,
+)  # fmt: skip
 
 
 def push(folder: Path, repo: str, *, private: bool = False, revision: str | None = None) -> str:
@@ -45,84 +44,13 @@ def push(folder: Path, repo: str, *, private: bool = False, revision: str | None
     tries again for a minute. Raises CheckpointError for a folder that could not be loaded, and PushError.
     """
     load_pretrained(folder)
-    check(repo, private=private)
-    files, training = _files(folder, repo), read_json(folder / TRAINING)
-    message = f"Step {training['step']}" if training else "Model"
-    return patiently(repo, lambda: _upload(files, repo, revision, message))
-
-
-def check(repo: str, *, private: bool = False) -> None:
-    """Make the repository if there is none, and raise PushError unless this token may write to it."""
-    if not re.fullmatch(r"[\w-][\w.-]*/[\w-][\w.-]*", repo):
-        raise PushError(f"{repo} is not the name of a repository: write owner/name.")
-    if get_token() is None:
-        raise PushError("there is no token to push with: run hf auth login, or set HF_TOKEN.")
-
-    def make() -> bool:
-        api = HfApi()
-        api.create_repo(repo, private=private, exist_ok=True)  # tolerates one that is there and not ours
-        api.auth_check(repo, write=True)
-        return not private or bool(api.model_info(repo).private)
-
-    if not patiently(repo, make):
-        raise PushError(
-            f"{repo} is there already and is public: make it private on its page, or push without --private."
-        )
-
-
-def _files(folder: Path, repo: str) -> dict[str, bytes]:
-    """What goes to the Hub, by its path there. The card then names the repository it is in."""
-    ours = [folder / name for name in FILES if (folder / name).is_file()]
-    ours += [p for p in sorted((folder / "examples").rglob("*")) if p.is_file() and not p.name.startswith(".")]
-    files = {path.relative_to(folder).as_posix(): path.read_bytes() for path in ours}
-    if CARD in files:
+    make_repo(repo, private=private)
+    files, training = checkpoint_files(folder), read_json(folder / TRAINING)
+    if CARD in files:  # now it is known what the card calls owner/name
         files[CARD] = files[CARD].replace(REPO.encode(), repo.encode())
-    return files
-
-
-def _upload(files: dict[str, bytes], repo: str, revision: str | None, message: str) -> str:
-    api = HfApi()
-    if revision:
-        api.create_branch(repo, branch=revision, exist_ok=True)
-    stale = [name for name in api.list_repo_files(repo, revision=revision) if name in FILES and name not in files]
-    operations = [CommitOperationDelete(name) for name in stale] + [CommitOperationAdd(*file) for file in files.items()]
-    api.create_commit(repo, operations, commit_message=message, revision=revision)
-    return f"{api.endpoint}/{repo}"
-
-
-def patiently(repo: str, action: Callable[[], T]) -> T:
-    """What `action` returns; while its failures look temporary it is tried again. Raises PushError."""
-    for wait in (*WAITS, None):
-        try:
-            return action()
-        except Exception as error:  # those of the client, of its HTTP library and of its upload library
-            if wait is None or not temporary(error):
-                raise PushError(why(error, repo)) from error
-            time.sleep(wait)
-    raise AssertionError("the last wait is None")
-
-
-def temporary(error: BaseException) -> bool:
-    """Whether the same request may succeed in a while: the network, a server in trouble (5xx), or too many requests."""
-    if isinstance(error, errors.HfHubHTTPError):
-        return error.response.status_code >= 500 or error.response.status_code in (408, 409, 412, 429)
-    if isinstance(error, json.JSONDecodeError):  # a proxy's page in place of the Hub's answer
-        return True
-    return not isinstance(error, ValueError | errors.OfflineModeIsEnabled)
-
-
-def why(error: Exception, repo: str) -> str:
-    """One sentence for a person."""
-    if isinstance(error, errors.OfflineModeIsEnabled):
-        return f"{repo} was not pushed: HF_HUB_OFFLINE is set."
-    if temporary(error):
-        status = f" ({error.response.status_code})" if isinstance(error, errors.HfHubHTTPError) else ""
-        return f"{repo} was not pushed: the Hugging Face Hub does not answer as it should{status}. Try again later."
-    if isinstance(error, errors.HfHubHTTPError) and error.response.status_code == 401:
-        return "the Hugging Face Hub refuses the token: renew it (hf auth login), or set HF_TOKEN to another."
-    if isinstance(error, errors.HfHubHTTPError) and error.response.status_code in (403, 404):
-        return f"this token may not write to {repo}: use your own name or organisation, and a token that may write."
-    return f"{repo} was not pushed: {' '.join(str(error).split())[:300]}"
+    message = f"Step {training['step']}" if training else "Model"
+    commit(repo, files, message, ours=FILES.__contains__, revision=revision)
+    return f"{HfApi().endpoint}/{repo}"
 
 
 class Pusher:
@@ -135,9 +63,9 @@ class Pusher:
     def __init__(self, config: TrainConfig):
         self.repo, self.private, self.run = config.push_to, config.push_private, config.run_dir
         self.photos = held_out_photos(config, PHOTOS)
-        _quiet()
+        quiet()
         try:
-            check(self.repo, private=self.private)
+            make_repo(self.repo, private=self.private)
         except PushError as error:
             if error.__cause__ is None or not temporary(error.__cause__):
                 raise
@@ -201,12 +129,6 @@ def _stamp(checkpoint: Path) -> list[tuple[Path, int]]:
     return [(path, path.stat().st_mtime_ns) for path in files if path.is_file()]
 
 
-def _quiet() -> None:
-    """The client's bars and warnings would come between ours, once for each attempt."""
-    disable_progress_bars()
-    logging.set_verbosity_error()
-
-
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         "python -m train push", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -217,10 +139,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--revision", help="branch to push to, made if there is none (default: main)")
     parser.add_argument("--every", type=float, metavar="MINUTES", help="stay, and push whatever is new so often")
     args = parser.parse_args(arguments)
-    _quiet()
+    quiet()
     pushed = None
     try:
-        check(args.repo, private=args.private)
+        make_repo(args.repo, private=args.private)
         while True:
             try:
                 if (found := _stamp(args.checkpoint)) != pushed:

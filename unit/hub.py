@@ -1,16 +1,18 @@
 """Checkpoints: a folder, here or on the Hugging Face Hub, of config.json, model.safetensors and README.md.
 
 Loading is strict, so that a file that is wrong is refused instead of giving a network that is almost right. Weights
-are safetensors only: reading them runs no code.
+are safetensors only: reading them runs no code. What uploads models and Spaces is at the end.
 """
 
 import hashlib
 import json
 import os
 import re
+import time
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, get_args, get_type_hints
+from typing import Any, TypeVar, get_args, get_type_hints
 
 import safetensors.torch
 import torch
@@ -20,6 +22,10 @@ from torch import Tensor
 from unit.unit import UNIT, UNITConfig
 
 CONFIG, WEIGHTS, CARD = "config.json", "model.safetensors", "README.md"
+# All that belongs to a checkpoint, but for the folder examples. What else lies beside it is its owner's business.
+FILES = (CONFIG, WEIGHTS, CARD, "metrics.json", "metrics.md", "samples.jpg", "training.json")
+WAITS = (2, 4, 8, 16, 32)  # seconds before each new attempt to upload
+T = TypeVar("T")
 
 # Sizes a real network can have. A file that asks for more would only exhaust the memory.
 _ALLOWED = {
@@ -35,6 +41,10 @@ _ALLOWED = {
 
 class CheckpointError(ValueError):
     """A checkpoint cannot be loaded or saved. The message is one sentence that says what is wrong with it."""
+
+
+class PushError(ValueError):
+    """Something could not be uploaded. The message is one sentence that says why, and what to do."""
 
 
 def save_pretrained(
@@ -90,6 +100,13 @@ def find_checkpoint(source: str | Path, *, revision: str | None = None) -> Path:
     if not (folder / CONFIG).is_file():
         raise CheckpointError(f"{source} is not a checkpoint: it has no {CONFIG}.")
     return folder
+
+
+def checkpoint_files(folder: Path) -> dict[str, bytes]:
+    """What is worth giving away of a folder, by its path in there."""
+    paths = [folder / name for name in FILES if (folder / name).is_file()]
+    paths += [p for p in sorted((folder / "examples").rglob("*")) if p.is_file() and not p.name.startswith(".")]
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in paths}
 
 
 def write_atomic(path: Path, data: bytes) -> None:
@@ -227,3 +244,116 @@ def _check_same(state: dict[str, Tensor], expected: dict[str, Tensor], name: str
 
 def _not_finite(state: dict[str, Tensor]) -> str | None:
     return next((key for key, w in state.items() if not w.isfinite().all()), None)
+
+
+# ---- uploads ---------------------------------------------------------------------------------------------------------
+# huggingface_hub is imported in the functions, for the reason that _download gives.
+
+
+def make_repo(repo: str, *, kind: str = "model", private: bool = False, **settings: Any) -> None:
+    """Make the repository if there is none, and raise PushError unless this token may write to it.
+
+    kind: "model" or "space"; `settings` are those of `create_repo`. `private` is only asked for: where a public
+    repository is there already, PushError is raised.
+    """
+    from huggingface_hub import HfApi, get_token
+
+    if not re.fullmatch(r"[\w-][\w.-]*/[\w-][\w.-]*", repo):
+        raise PushError(f"{repo} is not the name of a repository: write owner/name.")
+    if get_token() is None:
+        raise PushError("there is no token to push with: run hf auth login, or set HF_TOKEN.")
+
+    def make() -> bool:
+        api = HfApi()
+        api.create_repo(repo, repo_type=kind, private=private, exist_ok=True, **settings)  # tolerates one not ours
+        api.auth_check(repo, repo_type=kind, write=True)
+        return not private or bool(api.repo_info(repo, repo_type=kind).private)
+
+    if not patiently(repo, make):
+        raise PushError(
+            f"{repo} is there already and is public: make it private on its page, or push without --private."
+        )
+
+
+def commit(
+    repo: str,
+    files: Mapping[str, bytes],
+    message: str,
+    *,
+    ours: Callable[[str], bool],
+    kind: str = "model",
+    revision: str | None = None,
+) -> list[str]:
+    """Put `files`, by their paths, in a repository with one commit, or with none if nothing changes.
+
+    A file that is there, is `ours` and is not among them is deleted. All others stay, and are returned. `revision`: a
+    branch, made if missing. Raises PushError.
+    """
+    from huggingface_hub import CommitOperationAdd, CommitOperationDelete, HfApi
+
+    def upload() -> list[str]:
+        api = HfApi()
+        if revision:
+            api.create_branch(repo, repo_type=kind, branch=revision, exist_ok=True)
+        others = set(api.list_repo_files(repo, repo_type=kind, revision=revision)) - files.keys()
+        stale = sorted(filter(ours, others))
+        operations: list[Any] = [CommitOperationDelete(path) for path in stale]
+        operations += [CommitOperationAdd(*file) for file in files.items()]
+        # Not upload_folder, which spreads many files over several commits.
+        api.create_commit(repo, operations, commit_message=message, repo_type=kind, revision=revision)
+        return sorted(others.difference(stale))
+
+    return patiently(repo, upload)
+
+
+def patiently(repo: str, action: Callable[[], T]) -> T:
+    """What `action` returns; while its failures look temporary it is tried again for a minute. Raises PushError."""
+    for wait in (*WAITS, None):
+        try:
+            return action()
+        except Exception as error:  # those of the client, of its HTTP library and of its upload library
+            if wait is None or not temporary(error):
+                raise PushError(why_not_pushed(error, repo)) from error
+            time.sleep(wait)
+    raise AssertionError("the last wait is None")
+
+
+def temporary(error: BaseException) -> bool:
+    """Whether the same request may succeed in a while: the network, a server in trouble (5xx), or too many requests."""
+    from huggingface_hub import errors
+
+    if isinstance(error, errors.HfHubHTTPError):
+        return error.response.status_code >= 500 or error.response.status_code in (408, 409, 412, 429)
+    if isinstance(error, json.JSONDecodeError):  # a proxy's page in place of the Hub's answer
+        return True
+    return not isinstance(error, ValueError | errors.OfflineModeIsEnabled)
+
+
+def why_not_pushed(error: Exception, repo: str) -> str:
+    """One sentence for what huggingface_hub raised while it made or filled a repository."""
+    from huggingface_hub import errors
+
+    status = error.response.status_code if isinstance(error, errors.HfHubHTTPError) else None
+    if isinstance(error, errors.OfflineModeIsEnabled):
+        return f"{repo} was not pushed: HF_HUB_OFFLINE is set."
+    if temporary(error):
+        told = f" ({status})" if status else ""
+        return f"{repo} was not pushed: the Hugging Face Hub does not answer as it should{told}. Try again later."
+    if status == 401:
+        return "the Hugging Face Hub refuses the token: renew it (hf auth login), or set HF_TOKEN to another."
+    if status == 402:
+        return (
+            f"{repo} was not pushed: its owner's plan does not pay for this hardware. "
+            "Without a plan, --hardware zero-a10g may be had (docs/hosting.md)."
+        )
+    if status in (403, 404):
+        return f"this token may not write to {repo}: use your own name or organisation, and a token that may write."
+    return f"{repo} was not pushed: {' '.join(str(error).split())[:300]}"
+
+
+def quiet() -> None:
+    """The client's bars and warnings would come between ours, once for each attempt."""
+    from huggingface_hub.utils import disable_progress_bars, logging
+
+    disable_progress_bars()
+    logging.set_verbosity_error()
