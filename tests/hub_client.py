@@ -12,7 +12,7 @@ import sys
 
 import train.data
 import train.state
-import unit
+import unit.__main__
 
 if "huggingface_hub" in sys.modules:
     sys.exit(f"huggingface_hub is imported too early: by {unit}, {train.data} or {train.state}")

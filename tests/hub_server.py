@@ -1,8 +1,8 @@
 """A Hugging Face Hub in miniature on 127.0.0.1, for the real client: repositories in memory, and trouble on demand.
 
-It answers what huggingface_hub 2.4 asks to create, fill, read and pin a model repository. Files above 5 kB and all
-weights go the LFS way. A test module takes the fixtures `hub` and `clients` with pytest_plugins. (The asserts here are
-plain ones: PYTEST_DONT_REWRITE.)
+It answers what huggingface_hub 2.4 asks to create, fill, read and pin a model repository or a Space. Files above 5 kB
+and all weights go the LFS way. A test module takes the fixtures `hub` and `clients` with pytest_plugins. (The asserts
+here are plain ones: PYTEST_DONT_REWRITE.)
 """
 
 import asyncio
@@ -28,11 +28,17 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
 ROOT = Path(__file__).parent.parent
+COLOURS = {"red", "yellow", "green", "blue", "indigo", "purple", "pink", "gray"}
+SEED = {  # what the Hub puts in a new Space
+    ".gitattributes": b"*.safetensors filter=lfs diff=lfs merge=lfs -text\n",
+    "README.md": b"---\ntitle: Page\nemoji: X\ncolorFrom: pink\ncolorTo: gray\nsdk: gradio\n---\n\nWelcome!\n",
+}
 
 
 class User(NamedTuple):
     name: str
     may_write: bool = True
+    pays: bool = True
 
 
 class Refused(Exception):
@@ -53,6 +59,7 @@ class Repo:
     refs: dict[str, str] = field(default_factory=dict)  # branches and tags -> commit
     commits: dict[str, dict[str, bytes]] = field(default_factory=dict)  # in the order they were made
     messages: list[str] = field(default_factory=list)
+    hardware: str = "cpu-basic"  # of a Space
 
     def __post_init__(self) -> None:
         self.commit("main", {}, "initial commit")
@@ -73,8 +80,11 @@ class Hub:
     """What it holds, and how it behaves: tests read and change these while it runs."""
 
     def __init__(self) -> None:
-        self.repos: dict[str, Repo] = {}  # by "owner/name", data sets by "datasets/owner/name"
-        self.users = {"hf_owner": User("owner"), "hf_reader": User("owner", may_write=False), "hf_guest": User("guest")}
+        self.repos: dict[str, Repo] = {}  # by "owner/name", and after "datasets/" or "spaces/" where they are that
+        self.users = {
+            "hf_owner": User("owner"), "hf_reader": User("owner", may_write=False), "hf_guest": User("guest"),
+            "hf_free": User("free", pays=False),
+        }  # fmt: skip
         self.trouble: dict[str, Iterator[int]] = {}  # what is asked ("commit") -> statuses to answer before it works
         self.open = threading.Event()  # commits wait until it is set
         self.open.set()
@@ -94,14 +104,31 @@ class Hub:
         repo_id = f"{wanted.get('organization') or user.name}/{wanted['name']}"
         if not user.may_write or repo_id.split("/")[0] != user.name:
             raise Refused(403, f"You don't have the rights to create a model under this namespace: {repo_id}")
-        status = 409 if repo_id in self.repos else 200
-        self.repos.setdefault(repo_id, Repo(private=wanted.get("visibility") == "private"))
-        return JSONResponse({"url": f"{self.url}/{repo_id}"}, status)
+        space, hardware = wanted.get("type") == "space", wanted.get("hardware", "cpu-basic")
+        assert not space or wanted["sdk"] == "gradio"
+        path = f"spaces/{repo_id}" if space else repo_id
+        known = path in self.repos
+        if not known and space and not user.pays and hardware != "zero-a10g":
+            raise Refused(402, "Subscribe to PRO to create Spaces on this hardware")
+        if not known:
+            self.repos[path] = Repo(private=wanted.get("visibility") == "private", hardware=hardware)
+            if space:
+                self.repos[path].commit("main", SEED, "a template")
+        return JSONResponse({"url": f"{self.url}/{path}"}, 409 if known else 200)
+
+    async def hardware(self, request: Request) -> Response:
+        repo = self.repo(request, write=True)
+        repo.hardware = (await request.json())["flavor"]
+        return JSONResponse(runtime(repo))
 
     async def validate(self, request: Request) -> Response:
         try:
-            _, front, _ = (await request.json())["content"].split("---\n", 2)
+            asked = await request.json()
+            _, front, _ = asked["content"].split("---\n", 2)
             card = yaml.safe_load(front)
+            if asked["repoType"] == "space":
+                assert {card["colorFrom"], card["colorTo"]} <= COLOURS
+                assert len(card["short_description"]) <= 60
             assert isinstance(card["license"], str)
             assert " " not in card["license"]
             for model in card.get("model-index", []):
@@ -179,7 +206,7 @@ class Hub:
         commit, files = self.revision(request)
         siblings = [{"rfilename": path} for path in files]
         facts = {"id": name(request), "sha": commit, "private": repo.private, "gated": "auto" if repo.gated else False}
-        return JSONResponse(facts | {"siblings": siblings, "tags": []})
+        return JSONResponse(facts | {"siblings": siblings, "tags": [], "runtime": runtime(repo)})
 
     async def tree(self, request: Request) -> Response:
         _, files = self.revision(request)
@@ -226,7 +253,7 @@ class Hub:
         return self.users[token]
 
     def repo(self, request: Request, *, write: bool = False) -> Repo:
-        kind = "datasets/" if "/datasets/" in request.url.path else ""
+        kind = next((kind for kind in ("datasets/", "spaces/") if f"/{kind}" in request.url.path), "")
         user, repo = self.visitor(request), self.repos.get(kind + name(request))
         if repo and repo.status:
             raise Refused(repo.status, "out of order")
@@ -259,30 +286,39 @@ class Hub:
 
             return Route(path, endpoint, methods=methods.split())
 
-        api, data, file = "/api/models/{owner}/{name}", "/api/datasets/{owner}/{name}", "/{owner}/{name}"
-        return Starlette(routes=[
+        repo = "/{owner}/{name}"
+        routes = [
             route("GET", "/api/whoami-v2", self.whoami),
             route("POST", "/api/repos/create", self.create),
             route("POST", "/api/validate-yaml", self.validate),
-            route("GET", api + "/auth-check/write", self.auth_check),
-            route("POST", api + "/preupload/{revision}", self.preupload),
-            route("POST", api + "/commit/{revision}", self.commit),
-            route("POST", api + "/branch/{branch}", self.ref),
-            route("POST", api + "/tag/{revision}", self.ref),
-            route("GET", api + "/tree/{revision}", self.tree),
-            route("GET", api + "/revision/{revision}", self.info),
-            route("GET", api, self.info),
-            route("POST", file + ".git/info/lfs/objects/batch", self.lfs_batch),
             route("PUT", "/lfs/{oid}", self.lfs_upload),
-            route("GET", file + "/resolve/{revision}/{path:path}", self.resolve),
-            route("GET", data + "/tree/{revision}", self.tree),
-            route("GET", data + "/revision/{revision}", self.info),
-            route("GET", "/datasets" + file + "/resolve/{revision}/{path:path}", self.resolve),
-        ])  # fmt: skip
+            route("GET", f"/api/datasets{repo}/tree/{{revision}}", self.tree),
+            route("GET", f"/api/datasets{repo}/revision/{{revision}}", self.info),
+            route("GET", f"/datasets{repo}/resolve/{{revision}}/{{path:path}}", self.resolve),
+            route("POST", f"/api/spaces{repo}/hardware", self.hardware),
+        ]
+        for api, file in ((f"/api/models{repo}", repo), (f"/api/spaces{repo}", f"/spaces{repo}")):
+            routes += [
+                route("GET", api + "/auth-check/write", self.auth_check),
+                route("POST", api + "/preupload/{revision}", self.preupload),
+                route("POST", api + "/commit/{revision}", self.commit),
+                route("POST", api + "/branch/{branch}", self.ref),
+                route("POST", api + "/tag/{revision}", self.ref),
+                route("GET", api + "/tree/{revision}", self.tree),
+                route("GET", api + "/revision/{revision}", self.info),
+                route("GET", api, self.info),
+                route("POST", file + ".git/info/lfs/objects/batch", self.lfs_batch),
+                route("GET", file + "/resolve/{revision}/{path:path}", self.resolve),
+            ]
+        return Starlette(routes=routes)
 
 
 def name(request: Request) -> str:
     return f"{request.path_params['owner']}/{request.path_params['name']}"
+
+
+def runtime(repo: Repo) -> dict[str, Any]:
+    return {"stage": "RUNNING", "hardware": {"current": repo.hardware, "requested": repo.hardware}}
 
 
 def is_lfs(path: str, size: int) -> bool:

@@ -33,7 +33,7 @@ from unit.hub import (
     make_repo,
     quiet,
     temporary,
-)  # fmt: skip
+)
 
 
 def push(folder: Path, repo: str, *, private: bool = False, revision: str | None = None) -> str:

@@ -1,10 +1,11 @@
-"""The command line: python -m unit translate | sample | interpolate | info. See --help for examples."""
+"""The command line: python -m unit translate | sample | interpolate | info | space. See --help for examples."""
 
 import argparse
 import contextlib
 import hashlib
 import io
 import os
+import re
 import signal
 import sys
 from collections.abc import Collection, Iterator, Sequence
@@ -35,6 +36,7 @@ examples:
   python -m unit sample --count 4 -o pairs
   python -m unit interpolate one.jpg two.jpg --to winter -o steps
   python -m unit info --model owner/name
+  python -m unit space owner/name --hardware zero-a10g
 """
 
 TRANSLATE = """\
@@ -52,6 +54,13 @@ many processes:
 exit status:
   0 if all is drawn, and on SIGTERM; 1 if a photo could not be drawn, while the others are. One of many processes says
   what failed and ends with 0, as launchers would stop the others: for the status, run it again in one process.
+"""
+
+
+SPACE = """\
+It needs a token that may write: hf auth login, or HF_TOKEN. Each run is one commit. It replaces app.py, start.py,
+unit/, checkpoints/, requirements.txt and LICENSE, and in README.md what belongs to the program; title, emoji, words and
+the rest of README.md stay as they are on the Space, and so do all other files. docs/hosting.md says more.
 """
 
 
@@ -142,6 +151,18 @@ def info(options: argparse.Namespace) -> int:
     return 0
 
 
+def space(options: argparse.Namespace) -> int:
+    # Imported here because huggingface_hub is slow to import, and nothing else needs it that works with local models.
+    from unit.space import upload, write
+
+    if options.dry_run:
+        write(options.dry_run, options.models, hardware=options.hardware)
+        print(options.dry_run)
+    else:
+        print(*upload(options.repo, options.models, private=options.private, hardware=options.hardware), sep="\n")
+    return 0
+
+
 def flops(config: UNITConfig, width: int, height: int) -> int:
     """Floating point operations to translate one picture, sides rounded up to multiples of 4, nothing mirrored."""
     h, w = (-(-side // DOWNSAMPLING) * DOWNSAMPLING for side in (height, width))
@@ -205,6 +226,20 @@ def _parser() -> argparse.ArgumentParser:
 
     c = command("info", "say what a model is, how large, and how it was trained", size)
     c.set_defaults(run=info)
+
+    help = "make this program's page a Hugging Face Space, or update it there"
+    c = commands.add_parser(
+        "space", help=help, description=help, epilog=SPACE, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    c.add_argument("repo", metavar="owner/name", help="the Space, made if there is none")
+    c.add_argument("--private", action="store_true", help="make it private, if there is none yet")
+    c.add_argument(
+        "--models", type=_repos, default=[], metavar="owner/one,owner/two",
+        help="models of the Hub to show (default: all in checkpoints/)",
+    )  # fmt: skip
+    c.add_argument("--hardware", help="for example cpu-basic, zero-a10g, t4-small (default: what it has)")
+    c.add_argument("--dry-run", type=Path, metavar="FOLDER", help="write to a new folder instead, and upload nothing")
+    c.set_defaults(run=space)
     return parser
 
 
@@ -213,6 +248,13 @@ def _count(text: str) -> int:
     if number < 1:
         raise argparse.ArgumentTypeError("must be 1 or more")
     return number
+
+
+def _repos(text: str) -> list[str]:
+    names = [name.strip() for name in text.split(",") if name.strip()]
+    if bad := [name for name in names if not re.fullmatch(r"[\w-][\w.-]*/[\w-][\w.-]*", name)]:
+        raise argparse.ArgumentTypeError(f"{bad[0]} is not the name of a model of the Hub: write owner/name")
+    return names
 
 
 def _process() -> tuple[int, int, int]:
