@@ -58,19 +58,26 @@ Run = Callable[..., Done]
 def run(hub: Hub, clients: Clients, checkout: Path) -> Run:
     """`python -m unit space ...` in the checkout; settings go to its environment."""
 
-    def space(*arguments: str, **settings: str) -> Done:
-        program = f"""
-import sys
+    def space(*arguments: str, HF_TOKEN: str = "hf_owner", **settings: str) -> Done:
+        return run_all([(HF_TOKEN, list(arguments))], hub, clients, checkout, **settings)
+
+    return space
+
+
+def run_all(jobs: list[tuple[str, list[str]]], hub: Hub, clients: Clients, checkout: Path, **settings: str) -> Done:
+    """One after the other, each with a token of its own. The status is that of the last."""
+    program = f"""
+import os, sys
 from pathlib import Path
 from unit import hub, space
 from unit.__main__ import main
 hub.WAITS = (0.01,) * 5
 space.ROOT = Path("checkout").resolve()
-sys.exit(main(["space", *{arguments}]))
+for os.environ["HF_TOKEN"], arguments in {jobs}:
+    status = main(["space", *arguments])
+sys.exit(status)
 """
-        return clients.run(program, hub, checkout.parent, **{"HF_TOKEN": "hf_owner"} | settings)
-
-    return space
+    return clients.run(program, hub, checkout.parent, **settings)
 
 
 def front_matter(readme: bytes) -> dict[str, Any]:
@@ -259,42 +266,37 @@ def test_models_of_the_hub_come_from_the_hub(hub: Hub, run: Run, tiny_checkpoint
     assert not {"models", "preload_from_hub"} & facts.keys()
 
 
-def test_what_cannot_succeed_is_told_in_one_sentence(hub: Hub, run: Run, checkout: Path) -> None:
+def test_what_cannot_succeed_is_told_in_one_sentence(hub: Hub, run: Run, clients: Clients, checkout: Path) -> None:
     hub.repos["owner/empty"] = Repo()
     hub.repos["spaces/owner/other"] = Repo()
     hub.repos["spaces/owner/other"].commit("main", SEED | {"app.py": b"print()"}, "another program")
     may_not = "this token may not write to {}: use your own name or organisation, and a token that may write."
-    no_answer = "owner/page was not pushed: the Hugging Face Hub does not answer as it should. Try again later."
-    cases: list[tuple[str, list[str], dict[str, str]]] = [
-        ("there is no token to push with: run hf auth login, or set HF_TOKEN.", ["owner/page"], {"HF_TOKEN": ""}),
-        (
-            "the Hugging Face Hub refuses the token: renew it (hf auth login), or set HF_TOKEN to another.",
-            ["owner/page"], {"HF_TOKEN": "hf_expired"},
-        ),
-        (may_not.format("guest/page"), ["guest/page"], {}),
-        (may_not.format("owner/page"), ["owner/page"], {"HF_TOKEN": "hf_reader"}),
-        (
-            "free/page was not pushed: its owner's plan does not pay for this hardware. "
-            "Without a plan, --hardware zero-a10g may be had (docs/hosting.md).",
-            ["free/page"], {"HF_TOKEN": "hf_free"},
-        ),
-        ("page is not the name of a repository: write owner/name.", ["page"], {}),
-        (
-            "owner/other has another program, which would be lost: choose another name, or delete its app.py.",
-            ["owner/other"], {},
-        ),
-        (
-            "There is no folder owner/away, and no such model on the Hugging Face Hub (if it is private, set HF_TOKEN "
-            "to a token that may read it).",
-            ["owner/page", "--models", "owner/away"], {},
-        ),
-        ("owner/empty is not a checkpoint: it has no config.json.", ["owner/page", "--models", "owner/empty"], {}),
-        ("owner/page was not pushed: HF_HUB_OFFLINE is set.", ["owner/page"], {"HF_HUB_OFFLINE": "1"}),
-        (no_answer, ["owner/page"], {"HF_ENDPOINT": "http://127.0.0.1:9"}),  # nothing listens there
-    ]  # fmt: skip
-    for sentence, arguments, settings in cases:
-        done = run(*arguments, **settings)
-        assert (done.status, done.stdout, done.stderr) == (1, "", f"{sentence}\n")
+    expired = "the Hugging Face Hub refuses the token: renew it (hf auth login), or set HF_TOKEN to another."
+    unpaid = "free/page was not pushed: its owner's plan does not pay for this hardware. Without a plan, "
+    other = "owner/other has another program, which would be lost: choose another name, or delete its app.py."
+    no_model = (
+        "There is no folder owner/away, and no such model on the Hugging Face Hub (if it is private, set HF_TOKEN"
+    )
+    cases: list[tuple[str, str, list[str]]] = [
+        ("there is no token to push with: run hf auth login, or set HF_TOKEN.", "", ["owner/page"]),
+        (expired, "hf_expired", ["owner/page"]),
+        (may_not.format("guest/page"), "hf_owner", ["guest/page"]),
+        (may_not.format("owner/other"), "hf_guest", ["owner/other"]),
+        (may_not.format("owner/page"), "hf_reader", ["owner/page"]),
+        (unpaid + "--hardware zero-a10g may be had (docs/hosting.md).", "hf_free", ["free/page"]),
+        ("page is not the name of a repository: write owner/name.", "hf_owner", ["page"]),
+        (other, "hf_owner", ["owner/other"]),
+        (no_model + " to a token that may read it).", "hf_owner", ["owner/page", "--models", "owner/away"]),
+        ("owner/empty is not a checkpoint: it has no config.json.", "hf_owner", ["owner/a", "--models", "owner/empty"]),
+    ]
+    done = run_all([(token, arguments) for _, token, arguments in cases], hub, clients, checkout)
+    assert (done.status, done.stdout) == (1, "")
+    assert done.stderr.splitlines() == [sentence for sentence, _, _ in cases]
+    offline = run("owner/page", HF_HUB_OFFLINE="1")
+    assert (offline.status, offline.stderr) == (1, "owner/page was not pushed: HF_HUB_OFFLINE is set.\n")
+    alone = run("owner/page", HF_ENDPOINT="http://127.0.0.1:9")  # nothing listens there
+    no_answer = "owner/page was not pushed: the Hugging Face Hub does not answer as it should. Try again later.\n"
+    assert (alone.status, alone.stderr) == (1, no_answer)
 
     weights = checkout / "checkpoints" / "seasons" / "model.safetensors"
     weights.write_bytes(weights.read_bytes()[:200])

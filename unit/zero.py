@@ -24,7 +24,8 @@ def gpu(function: Function, seconds: int = 30) -> Function:
     """`function`; on ZeroGPU, one that does the same in a process which has a GPU for at most so many seconds.
 
     A visitor whose quota has fewer seconds left than that is turned away, so it should be no more than needed. A
-    generator must come as it is, not inside a lambda. What goes in and out is pickled: pictures and paths, but nothing
-    that is on the GPU. What the function changes elsewhere, such as a cache, is changed in that process only.
+    generator must come as it is, not inside a lambda. What goes in and out is pickled: settings and paths, but nothing
+    that is on the GPU, and no dict whose keys are parts of the page. What the function changes elsewhere, such as a
+    cache, is changed in that process only. Called from another of its kind, it runs in the same process.
     """
     return spaces.GPU(function, duration=seconds) if ON else function
