@@ -12,7 +12,7 @@ import torch
 from PIL import Image
 
 from unit import images
-from unit.images import ImageError, load_image, pad_to_multiple, to_image, to_tensor
+from unit.images import ImageError, Padded, load_image, pad_to_multiple, to_image, to_tensor
 
 PIXELS = np.arange(2 * 3 * 3, dtype=np.uint8).reshape(2, 3, 3) * 14  # no two alike, so no turn goes unseen
 
@@ -268,3 +268,29 @@ def test_padding_mirrors_and_where_it_cannot_repeats() -> None:
     padded, _ = pad_to_multiple(row, 1, 2)
     assert padded[0, 0, 0].tolist() == [2, 1, 0, 1, 2, 3, 4, 3, 2]
     assert torch.equal(padded, padded[:, :, :1].expand_as(padded))  # one row: nothing to mirror
+
+
+@pytest.mark.parametrize("size", [(1, 1), (1, 50), (17, 16), (33, 64)])
+@pytest.mark.parametrize("margin", [0, 16])
+@pytest.mark.parametrize("channels", [1, 3])
+def test_windows_of_a_padded_photo_are_those_of_the_padded_tensor(
+    size: tuple[int, int], margin: int, channels: int
+) -> None:
+    image = Image.effect_noise(size, 60).convert("RGB")
+    padded, crop = pad_to_multiple(to_tensor(image, channels), 4, margin)
+    x = Padded(image, channels, 4, margin)
+    assert x.shape == padded.shape[-2:]
+    assert x.crop == crop
+    height, width = x.shape
+    for rows in (slice(0, height), slice(0, 1), slice(height - 3, height), slice(height // 2, height)):
+        for columns in (slice(0, width), slice(0, 2), slice(width - 1, width), slice(width // 3, width // 2 + 1)):
+            assert torch.equal(x[rows, columns], padded[..., rows, columns])
+
+
+def test_of_a_padded_photo_only_the_window_becomes_floats(monkeypatch: pytest.MonkeyPatch) -> None:
+    converted: list[Image.Image] = []
+    monkeypatch.setattr(images, "to_tensor", lambda image, channels: converted.append(image) or to_tensor(image, 3))
+    x = Padded(Image.new("RGB", (4000, 3000)), 3, 4, 16)
+    assert x[100:140, 2000:2020].shape == (1, 3, 40, 20)
+    assert x[0:40, 0:20].shape == (1, 3, 40, 20)  # of which 16 are mirrored
+    assert [image.size for image in converted] == [(20, 40), (17, 24)]

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from PIL import Image, ImageOps
 from torch import Tensor
 
@@ -89,10 +88,36 @@ def pad_to_multiple(x: Tensor, multiple: int, margin: int = 0) -> tuple[Tensor, 
     Returns the padded tensor and the two slices that cut the picture out again: `padded[..., rows, columns]`.
     """
     height, width = x.shape[-2:]
-    below, right = (margin + -(side + 2 * margin) % multiple for side in (height, width))
-    x = F.pad(x, (margin, right, 0, 0), mode="reflect" if right < width else "replicate")
-    x = F.pad(x, (0, 0, margin, below), mode="reflect" if below < height else "replicate")
-    return x, (slice(margin, margin + height), slice(margin, margin + width))
+    rows, columns = (_mirror(side, multiple, margin).to(x.device) for side in (height, width))
+    padded = x.index_select(-2, rows).index_select(-1, columns)
+    return padded, (slice(margin, margin + height), slice(margin, margin + width))
+
+
+class Padded:
+    """A photo as `pad_to_multiple` would make it, of which only the windows that are asked for become floats."""
+
+    def __init__(self, image: Image.Image, channels: int, multiple: int, margin: int = 0):
+        """image: of any 8-bit mode, not copied. channels: 1 grey, 3 colour."""
+        self._image, self._channels = image, channels
+        self._rows, self._columns = (_mirror(side, multiple, margin) for side in (image.height, image.width))
+        self.shape = len(self._rows), len(self._columns)  # height, width
+        self.crop = slice(margin, margin + image.height), slice(margin, margin + image.width)  # where the photo is
+
+    def __getitem__(self, window: tuple[slice, slice]) -> Tensor:
+        """Rows and columns -> (1, channels, rows, columns), float32 in [-1, 1]."""
+        rows, columns = self._rows[window[0]], self._columns[window[1]]
+        left, top, right, bottom = columns.min(), rows.min(), columns.max() + 1, rows.max() + 1
+        x = to_tensor(self._image.crop((int(left), int(top), int(right), int(bottom))), self._channels)
+        return x.index_select(-2, rows - top).index_select(-1, columns - left)
+
+
+def _mirror(length: int, multiple: int, margin: int) -> Tensor:
+    """Which of `length` pixels is at each place of the side that `pad_to_multiple` makes of them."""
+    after = margin + -(length + 2 * margin) % multiple
+    place = torch.arange(-margin, length + after)
+    if after < length:
+        return length - 1 - (length - 1 - place.abs()).abs()
+    return place.clamp(0, length - 1)
 
 
 def _upright_rgb(image: Image.Image, name: str) -> Image.Image:
