@@ -81,15 +81,19 @@ def latent_noise(like: Tensor, *, generator: Randomness = None, grain: int = 1) 
     device = generator.device if generator is not None else like.device
     if grain == 1:
         return torch.randn(n, c, h, w, generator=generator, device=device).to(like)
-    rows, columns = (_interpolation(side, grain).to(device) for side in (h, w))  # (h, h'), (w, w')
+    spans = ((slice(0, side), slice(0, -(-side // grain) + 1)) for side in (h, w))
+    rows, columns = (interpolation(*span, grain).to(device) for span in spans)  # (h, h'), (w, w')
     coarse = torch.randn(n, c, rows.shape[1], columns.shape[1], generator=generator, device=device)
     return (rows @ coarse @ columns.T).to(like)
 
 
-def _interpolation(length: int, grain: int) -> Tensor:
-    """(length, about length / grain): linear interpolation whose rows have norm one, so that it keeps the variance."""
-    position = torch.arange(length) / grain
-    distance = (position[:, None] - torch.arange(-(-length // grain) + 1)).abs()
+def interpolation(points: slice, knots: slice, grain: int) -> Tensor:
+    """(points, knots): linear interpolation between knots that are `grain` points apart.
+
+    Its rows have norm one, so that it keeps the variance.
+    """
+    position = torch.arange(points.start, points.stop) / grain
+    distance = (position[:, None] - torch.arange(knots.start, knots.stop)).abs()
     return torch.nn.functional.normalize((1 - distance).clamp(min=0), dim=1)
 
 
