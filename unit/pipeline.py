@@ -2,27 +2,32 @@
 
 import copy
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from itertools import product
 from pathlib import Path
-from typing import NamedTuple
 
 import torch
 from PIL import Image, ImageOps
 from torch import Generator, Tensor
 
+from unit.drawing import Drawing, Tile, Window, cut, tiles
 from unit.hub import load_pretrained
-from unit.images import load_image, pad_to_multiple, to_image, to_tensor
+from unit.images import Padded, load_image
 from unit.layouts import DOWNSAMPLING
-from unit.unit import UNIT, Domain, UNITConfig, latent_noise
+from unit.noise import noise_map
+from unit.unit import UNIT, Domain, UNITConfig
 
 BORDER = 16  # pixels mirrored around a photo, which soften what the zeros that convolutions pad with would do to it
 LONGEST = 8  # times image_size: the longer side of what a model of whole pictures is shown
 TILE = 768  # pixels: the side of what is drawn at once of a large picture, without its surroundings
 
+# Layouts that look at the whole picture are shown all of it, unless that takes more than PIECE bytes; then, pieces.
+PIECE = 2**30
+BYTES = {"paper": 12, "master2018": 28}  # for each pixel and unit of dim: measured in float32, at dim 32 and 64
+OVERLAP = 256  # pixels: pieces differ in colour, as their statistics do, and one changes into the next over so many
+
 Photo = str | Path | Image.Image  # whatever `load_image` takes
-Window = tuple[slice, slice]  # rows, columns
+Noise = Callable[[Window], Tensor]  # rows and columns of the latent -> (1, 4 dim, rows, columns)
 
 
 @dataclass(frozen=True)
@@ -57,8 +62,10 @@ class Translator:
     enlarged. Nothing is kept from call to call, so threads can share one Translator. Noise is drawn on the CPU, so a
     seed means the same picture on every device, up to rounding.
 
-    Where the layout allows it, large pictures are drawn in tiles. The result is that of drawing them whole, and the
-    network needs no more memory for them than for one tile.
+    Large pictures are drawn in tiles, and the network needs no more memory for them than for one; `draw` hands them out
+    one by one. In the compact layout the result is that of drawing them whole. The other layouts look at the whole
+    picture, and are shown it up to about a megapixel (see `piece`). Of larger ones they draw pieces that overlap and
+    are blended: there is no seam, but each piece is taken for a picture of its own, with its own contrast.
     """
 
     def __init__(self, model: UNIT, device: str | torch.device | None = None, dtype: torch.dtype | None = None):
@@ -100,10 +107,15 @@ class Translator:
         A latent is larger than its photo: 4 dim numbers for every 16 pixels. Raises ValueError for an unknown domain.
         """
         a = self._domain(domain)
-        x, size = self._photo(image, a)
-        x, crop = self._pad(x)
-        mean = self._assemble(x, lambda seen: self._model.encode(self._send(_cut(x, seen)), a).mean)
-        return Latent(mean, crop, size)
+        photo, size = self._photo(image)
+        x = self._pad(photo, self._channels(a))
+        h, w = _latent_shape(x.shape)
+        mean = torch.empty(1, 4 * self.config.dim, h, w, device=self.device, dtype=self.dtype)
+        parts = _piece(*x.shape) if self._reach is None else tiles(*x.shape, TILE, self._reach)
+        for tile in parts:
+            part = self._encode(x, tile.seen, a)
+            cut(mean, _latent(tile.core)).copy_(cut(part, _latent(tile.kept)))
+        return Latent(mean, x.crop, size)
 
     @torch.inference_mode()
     def decode(
@@ -111,10 +123,11 @@ class Translator:
     ) -> Image.Image:
         """A latent drawn in `target`, which may be either domain: the other one translates, its own reconstructs.
 
-        The noise, and what is raised, are those of `translate`: decode(encode(photo, a), b, ...) is its picture.
+        The noise, and what is raised, are those of `translate`: decode(encode(photo, a), b, ...) is its picture, unless
+        that is blended of pieces.
         """
         b = self._domain(target)
-        return self._decode(latent, b, self._noise(latent.mean.shape[-2:], temperature, grain, _generator(seed)))
+        return self._decode(latent, b, self._noise(_sides(latent.mean), temperature, grain, _generator(seed)))
 
     @torch.inference_mode()
     def walk(
@@ -135,15 +148,14 @@ class Translator:
         if steps < 1:
             raise ValueError(f"steps is {steps}: it counts pictures, so it must be 1 or more")
         b, generator = self._domain(target), _generator(seed)
-        shape = latent.mean.shape[-2:]
-        eta_0, eta_1 = (self._noise(shape, temperature, grain, generator) for _ in range(2))
+        eta_0, eta_1 = (self._noise(_sides(latent.mean), temperature, grain, generator) for _ in range(2))
 
-        @torch.inference_mode()
-        def draw(t: float) -> Image.Image:
-            eta = None if eta_0 is None or eta_1 is None else math.cos(t) * eta_0 + math.sin(t) * eta_1
-            return self._decode(latent, b, eta)
+        def noise(t: float) -> Noise | None:
+            if eta_0 is None or eta_1 is None:
+                return None
+            return lambda window: math.cos(t) * eta_0(window) + math.sin(t) * eta_1(window)
 
-        return (draw(2 * math.pi * step / steps) for step in range(steps))
+        return (self._decode(latent, b, noise(2 * math.pi * step / steps)) for step in range(steps))
 
     @torch.inference_mode()
     def translate(
@@ -153,30 +165,42 @@ class Translator:
 
         temperature: how much noise is added in the latent; 0 is none, 1 what the network was trained with.
         grain: side of the squares that share one value of the noise, in latent pixels (4 picture pixels each).
-        seed: of the noise; None draws a new one each time.
+        seed: of the noise; None draws a new one each time. Of pictures above 16 megapixels (at dim 32; see
+        `unit.noise`) fine noise is drawn square by square, so there it is not what `UNIT.translate` draws.
 
         Raises ValueError for an unknown domain, a temperature below 0 and a grain below 1.
         """
-        b = self._domain(target)
-        a = _other(b)
-        x, size = self._photo(image, a)
-        return _drawing(self._translate(x, a, b, temperature, grain, seed), size)
+        return self.draw(image, target, temperature=temperature, grain=grain, seed=seed).finish()
 
     @torch.inference_mode()
+    def draw(
+        self, image: Photo, target: str, *, temperature: float = 0.0, grain: int = 1, seed: int | None = None
+    ) -> Drawing:
+        """What `translate` draws, one tile at a time: for those who want to show how far it is, or to stop.
+
+        The photo is read, and what `translate` raises is raised, before this returns. Nothing is drawn yet.
+        """
+        b = self._domain(target)
+        photo, size = self._photo(image)
+        return self._translate(photo, size, _other(b), b, temperature, grain, seed)
+
     def reconstruct(self, image: Photo, domain: str) -> Image.Image:
         """A photo of `domain`, encoded and drawn again in `domain`: what of it the latent keeps."""
         a = self._domain(domain)
-        x, size = self._photo(image, a)
-        return _drawing(self._translate(x, a, a), size)
+        photo, size = self._photo(image)
+        return self._translate(photo, size, a, a).finish()
 
-    @torch.inference_mode()
     def cycle(self, image: Photo, source: str) -> tuple[Image.Image, Image.Image]:
-        """A photo of `source`, drawn in the other domain, and from there back again: (x_ab, x_aba)."""
+        """A photo of `source`, drawn in the other domain, and from there back again: (x_ab, x_aba).
+
+        x_aba is drawn from x_ab as it could be saved, with its 256 levels.
+        """
         a = self._domain(source)
         b = _other(a)
-        x, size = self._photo(image, a)
-        x_ab = self._translate(x, a, b)
-        return _drawing(x_ab, size), _drawing(self._translate(x_ab, b, a), size)
+        photo, size = self._photo(image)
+        x_ab = self._translate(photo, photo.size, a, b).finish()
+        x_aba = self._translate(x_ab, size, b, a).finish()
+        return x_ab if x_ab.size == size else x_ab.resize(size, Image.Resampling.LANCZOS), x_aba
 
     @torch.inference_mode()
     def sample(
@@ -198,9 +222,9 @@ class Translator:
         if n < 1 or width < 1 or height < 1:
             raise ValueError(f"cannot draw {n} pairs of {width} x {height} pixels: every number must be 1 or more")
         generator = _generator(seed)
-        blank, crop = self._pad(torch.zeros(1, 1, height, width))
-        h, w = _latent_shape(blank)
-        origin = Latent(torch.zeros(1).expand(1, 4 * self.config.dim, h, w), crop, (width, height))
+        blank = self._pad(Image.new("L", (width, height)), 1)
+        h, w = _latent_shape(blank.shape)
+        origin = Latent(torch.zeros(1).expand(1, 4 * self.config.dim, h, w), blank.crop, (width, height))
         etas = (self._noise((h, w), temperature, grain, generator) for _ in range(n))
         return [(self._decode(origin, "a", eta), self._decode(origin, "b", eta)) for eta in etas]
 
@@ -220,93 +244,91 @@ class Translator:
         return [self._decode(here.lerp(there, step / max(steps - 1, 1)), b, None) for step in range(steps)]
 
     def _translate(
-        self, x: Tensor, a: Domain, b: Domain, temperature: float = 0.0, grain: int = 1, seed: int | None = None
-    ) -> Tensor:
-        """x: (1, C, H, W) of domain a, any H and W -> the same size in domain b, float32 on the CPU.
+        self,
+        photo: Image.Image,
+        size: tuple[int, int],
+        a: Domain,
+        b: Domain,
+        temperature: float = 0.0,
+        grain: int = 1,
+        seed: int | None = None,
+    ) -> Drawing:
+        """Tile by tile from photo to drawing: the latent of a whole large photo would take ten times its memory."""
+        x = self._pad(photo, self._channels(a))
+        eta = self._noise(_latent_shape(x.shape), temperature, grain, _generator(seed))
+        return self._draw(lambda seen: self._encode(x, seen, a), eta, b, x.shape, x.crop, size)
 
-        Tile by tile from photo to drawing: the latent of a whole large photo would take ten times its memory.
-        """
-        x, crop = self._pad(x)
-        eta = self._noise(_latent_shape(x), temperature, grain, _generator(seed))
-        return _cut(self._draw(x, lambda seen: self._model.encode(self._send(_cut(x, seen)), a).mean, eta, b), crop)
+    def _encode(self, x: Padded, seen: Window, a: Domain) -> Tensor:
+        return self._model.encode(self._send(x[seen]), a).mean
 
-    def _decode(self, latent: Latent, b: Domain, eta: Tensor | None) -> Image.Image:
-        h, w = latent.mean.shape[-2:]
-        blank = torch.empty(1).expand(1, 1, DOWNSAMPLING * h, DOWNSAMPLING * w)  # only its shape is looked at
-        x = self._draw(blank, lambda seen: self._send(_cut(latent.mean, _latent(seen))), eta, b)
-        return _drawing(_cut(x, latent.crop), latent.size)
+    def _decode(self, latent: Latent, b: Domain, eta: Noise | None) -> Image.Image:
+        def mean(seen: Window) -> Tensor:
+            return self._send(cut(latent.mean, _latent(seen)))
 
-    def _draw(self, x: Tensor, mean: Callable[[Window], Tensor], eta: Tensor | None, b: Domain) -> Tensor:
-        """mean: of windows of x (1, C, H, W). eta: of all of it, so that tiles agree -> (1, C', H, W) of domain b."""
+        h, w = _sides(latent.mean)
+        shape = DOWNSAMPLING * h, DOWNSAMPLING * w
+        return self._draw(mean, eta, b, shape, latent.crop, latent.size).finish()
+
+    def _draw(
+        self,
+        mean: Callable[[Window], Tensor],
+        eta: Noise | None,
+        b: Domain,
+        shape: tuple[int, int],
+        crop: Window,
+        size: tuple[int, int],
+    ) -> Drawing:
+        """mean: of windows of a picture of `shape` (height, width). eta: of all its latent, so that tiles agree."""
 
         def draw(seen: Window) -> Tensor:
             z = mean(seen)
             if eta is not None:
-                z = z + self._send(_cut(eta, _latent(seen)))
-            return self._fetch(self._model.decode(z, b))
+                z = z + self._send(eta(_latent(seen)))
+            return self._model.decode(z, b)
 
-        return self._assemble(x, draw)
-
-    def _assemble(self, x: Tensor, draw: Callable[[Window], Tensor]) -> Tensor:
-        """What `draw` makes of windows of x (1, C, H, W), put together: a picture, or a latent a quarter its size."""
-        height, width = x.shape[-2:]
-        whole = torch.empty(0)
-        for tile in tiles(height, width, self._reach):
-            part = draw(tile.seen)
-            scale = (tile.seen[0].stop - tile.seen[0].start) // part.shape[-2]
-            core, kept = (w if scale == 1 else _latent(w) for w in (tile.core, tile.kept))
-            if not len(whole):
-                whole = part.new_empty(*part.shape[:2], height // scale, width // scale)
-            _cut(whole, core).copy_(_cut(part, kept))
-        return whole
-
-    def _pad(self, x: Tensor) -> tuple[Tensor, Window]:
         if self._reach is not None:
-            return pad_to_multiple(x, DOWNSAMPLING, BORDER)
-        # Statistics over the picture should be of the picture only, but there are none of a single latent pixel.
-        return pad_to_multiple(x, DOWNSAMPLING, 0 if min(x.shape[-2:]) > DOWNSAMPLING else DOWNSAMPLING)
+            return Drawing(draw, tiles(*shape, TILE, self._reach), crop, size)
+        side = piece(self.config)
+        if shape[0] * shape[1] <= side**2:
+            return Drawing(draw, _piece(*shape), crop, size)
+        overlap = min(OVERLAP, side // 4 // DOWNSAMPLING * DOWNSAMPLING)
+        return Drawing(draw, tiles(*shape, side - 2 * BORDER, BORDER, overlap), crop, size, overlap)
 
-    def _noise(self, shape: Sequence[int], temperature: float, grain: int, generator: Generator) -> Tensor | None:
-        """temperature * eta, eta ~ N(0, 1): (1, 4 dim, *shape) on the CPU. None for temperature 0."""
+    def _pad(self, photo: Image.Image, channels: int) -> Padded:
+        if self._reach is not None:
+            return Padded(photo, channels, DOWNSAMPLING, BORDER)
+        # Statistics over the picture should be of the picture only, but there are none of a single latent pixel.
+        return Padded(photo, channels, DOWNSAMPLING, 0 if min(photo.size) > DOWNSAMPLING else DOWNSAMPLING)
+
+    def _noise(self, shape: tuple[int, int], temperature: float, grain: int, generator: Generator) -> Noise | None:
+        """temperature * eta, eta ~ N(0, 1), of a latent of `shape`, on the CPU. None for temperature 0."""
         if not 0 <= temperature < math.inf:
             raise ValueError(f"temperature is {temperature}: it must be 0 or more")
         if not temperature:
             return None
-        like = torch.empty(1).expand(1, 4 * self.config.dim, *shape)  # only its shape is looked at
-        return temperature * latent_noise(like, generator=generator, grain=grain).to(self.dtype)
+        eta = noise_map(4 * self.config.dim, *shape, generator, grain)
+        return lambda window: temperature * eta(window).to(self.dtype)
 
     def _send(self, x: Tensor) -> Tensor:
         return x.to(self.device, self.dtype, memory_format=self._format)
 
-    def _fetch(self, x: Tensor) -> Tensor:
-        return x.to("cpu", torch.float32)
-
-    def _photo(self, image: Photo, domain: Domain) -> tuple[Tensor, tuple[int, int]]:
-        """What the network is shown of a photo (1, C, H, W), and the photo's (width, height)."""
+    def _photo(self, image: Photo) -> tuple[Image.Image, tuple[int, int]]:
+        """What the network is shown of a photo, and the photo's (width, height)."""
         photo = load_image(image)
         size = photo.size
         if self.config.whole:
             scale = self.config.image_size * min(1 / min(size), LONGEST / max(size))
             width, height = (max(1, round(scale * side)) for side in size)
             photo = photo.resize((width, height), Image.Resampling.BICUBIC)
-        return to_tensor(photo, self.config.channels_a if domain == "a" else self.config.channels_b), size
+        return photo, size
+
+    def _channels(self, domain: Domain) -> int:
+        return self.config.channels_a if domain == "a" else self.config.channels_b
 
     def _domain(self, name: str) -> Domain:
         if name not in self.domains:
             raise ValueError(f"{name!r} is not a domain of this model: choose {' or '.join(self.domains)}")
         return "a" if name == self.config.domain_a else "b"
-
-
-class Tile(NamedTuple):
-    seen: Window  # what the network is shown of the picture
-    core: Window  # the part of the picture that is drawn
-    kept: Window  # that part within `seen`
-
-
-def tiles(height: int, width: int, margin: int | None) -> Iterator[Tile]:
-    """Cover a picture, whose sides are multiples of 4, with tiles; `margin` None makes a single one of it."""
-    for rows, columns in product(_spans(height, margin), _spans(width, margin)):
-        yield Tile(*zip(rows, columns, strict=True))
 
 
 def reach(config: UNITConfig) -> int | None:
@@ -322,27 +344,15 @@ def reach(config: UNITConfig) -> int | None:
     return DOWNSAMPLING * (1 + 2 * blocks + 1)
 
 
-def _spans(length: int, margin: int | None) -> list[tuple[slice, slice, slice]]:
-    """Tiles along one side, as (seen, core, kept)."""
-    if margin is None or length <= TILE + 2 * margin:
-        return [(slice(0, length),) * 3]
-    step = math.ceil(length / math.ceil(length / TILE) / DOWNSAMPLING) * DOWNSAMPLING  # tiles of about equal size
-    spans = []
-    for start in range(0, length, step):
-        stop = min(start + step, length)
-        first, last = max(start - margin, 0), min(stop + margin, length)
-        spans.append((slice(first, last), slice(start, stop), slice(start - first, stop - first)))
-    return spans
+def piece(config: UNITConfig) -> int:
+    """The side in pixels, a multiple of 4, of the largest square that a layout without a reach is shown at once."""
+    side = math.isqrt(PIECE // (BYTES[config.layout] * config.dim))
+    return side // DOWNSAMPLING * DOWNSAMPLING
 
 
-def _drawing(x: Tensor, size: tuple[int, int]) -> Image.Image:
-    image = to_image(x)
-    return image if image.size == size else image.resize(size, Image.Resampling.LANCZOS)
-
-
-def _cut(x: Tensor, window: Window) -> Tensor:
-    rows, columns = window
-    return x[..., rows, columns]
+def _piece(height: int, width: int) -> list[Tile]:
+    """A single tile of it all."""
+    return tiles(height, width, max(height, width), 0)
 
 
 def _latent(window: Window) -> Window:
@@ -350,9 +360,14 @@ def _latent(window: Window) -> Window:
     return rows, columns
 
 
-def _latent_shape(x: Tensor) -> tuple[int, int]:
-    h, w = (side // DOWNSAMPLING for side in x.shape[-2:])
-    return h, w
+def _latent_shape(shape: tuple[int, int]) -> tuple[int, int]:
+    height, width = shape
+    return height // DOWNSAMPLING, width // DOWNSAMPLING
+
+
+def _sides(x: Tensor) -> tuple[int, int]:
+    height, width = x.shape[-2:]
+    return height, width
 
 
 def _other(domain: Domain) -> Domain:
