@@ -97,10 +97,12 @@ def translate(options: argparse.Namespace) -> int:
             if told:
                 break
             try:
-                image = translator.translate(
+                drawing = translator.draw(
                     source, options.to, temperature=options.temperature, grain=options.grain, seed=options.seed
                 )
-                _save(image, output, inputs, b"" if named else _mark(source, settings))
+                for _ in tqdm(drawing, unit="tile", leave=False, disable=rank > 0 or len(drawing) == 1 or None):
+                    pass
+                _save(drawing.image, output, inputs, b"" if named else _mark(source, settings))
                 drawn += 1
             except FAILURES as error:
                 failed += 1
