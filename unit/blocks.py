@@ -99,8 +99,8 @@ class FoldedUpConv(nn.Conv2d):
     """`UpConv` with a 3x3 kernel and zero padding, computed without ever making the enlarged map.
 
     After a nearest-neighbour x2, the three taps of a kernel fall on two source pixels only. Which taps fall
-    together depends on whether the output row (column) is even or odd, so folding the kernel gives four kernels,
-    one for each output pixel of a 2x2 square, that run at the low resolution. As many multiplications, less memory.
+    together depends on whether the output row (column) is even or odd, so folding the kernel gives four kernels of
+    2x2, one for each output pixel of a 2x2 square, that run at the low resolution: 4/9 of the multiplications.
     """
 
     def __init__(self, channels: int, out_channels: int):
@@ -109,20 +109,22 @@ class FoldedUpConv(nn.Conv2d):
     def forward(self, x: Tensor) -> Tensor:
         n, _, h, w = x.shape
         c = self.out_channels
-        kernels = self._fold(self._fold(self.weight))  # (2, 2, C', C, 3, 3): columns of the kernel, then its rows
+        kernels = self._fold(self._fold(self.weight))  # (2, 2, C', C, 2, 2): rows of the square, then its columns
         bias = None if self.bias is None else self.bias.repeat(4)
-        y = F.conv2d(x, kernels.flatten(0, 2), bias, padding=1)  # (N, 4 C', H, W)
-        y = y.permute(0, 2, 3, 1).reshape(n, h, w, 2, 2, c).transpose(2, 3)  # (N, H, 2, W, 2, C')
+        y = F.conv2d(x, kernels.flatten(0, 2), bias, padding=1)  # (N, 4 C', H + 1, W + 1)
+        y = y.permute(0, 2, 3, 1).reshape(n, h + 1, w + 1, 2, 2, c)
+        # Even rows (columns) look at the source pixel and the one before it, odd ones at it and the one after.
+        y = torch.stack([y[:, :-1, :, 0], y[:, 1:, :, 1]], 2)  # (N, H, 2, W + 1, 2, C')
+        y = torch.stack([y[..., :-1, 0, :], y[..., 1:, 1, :]], 4)  # (N, H, 2, W, 2, C')
         return y.reshape(n, 2 * h, 2 * w, c).permute(0, 3, 1, 2)
 
     @staticmethod
     def _fold(kernel: Tensor) -> Tensor:
-        """Stack, in front, the two kernels that even and odd positions along axis 3 see.
+        """Stack, in front, the two kernels of two taps that even and odd positions along axis 3 see.
 
         Applied twice: axis 3 is the columns of (C', C, rows, columns), then the rows of (2, C', C, rows, columns).
         """
         first, middle, last = kernel.unbind(3)
-        zero = torch.zeros_like(first)
-        even = torch.stack([first, middle + last, zero], 3)
-        odd = torch.stack([zero, first + middle, last], 3)
+        even = torch.stack([first, middle + last], 3)
+        odd = torch.stack([first + middle, last], 3)
         return torch.stack([even, odd])
