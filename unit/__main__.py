@@ -1,4 +1,4 @@
-"""The command line: python -m unit translate | sample | interpolate | info | space. See --help for examples."""
+"""The command line: python -m unit translate | sample | interpolate | info | benchmark | space. --help has examples."""
 
 import argparse
 import contextlib
@@ -17,6 +17,7 @@ from PIL.PngImagePlugin import PngInfo
 from torch.utils.flop_counter import FlopCounterMode
 from tqdm import tqdm  # type: ignore[import-untyped]
 
+from unit.benchmark import CONFIGS, SIZES, benchmark, page
 from unit.hub import CARD, CONFIG, WEIGHTS, find_checkpoint, load_pretrained, write_atomic
 from unit.images import SUFFIXES
 from unit.layouts import DOWNSAMPLING
@@ -36,6 +37,7 @@ examples:
   python -m unit sample --count 4 -o pairs
   python -m unit interpolate one.jpg two.jpg --to winter -o steps
   python -m unit info --model owner/name
+  python -m unit benchmark --quick
   python -m unit space owner/name --hardware zero-a10g
 """
 
@@ -54,6 +56,13 @@ many processes:
 exit status:
   0 if all is drawn, and on SIGTERM; 1 if a photo could not be drawn, while the others are. One of many processes says
   what failed and ends with 0, as launchers would stop the others: for the status, run it again in one process.
+"""
+
+BENCHMARK = """\
+  Prints a Markdown table: medians in milliseconds of Translator.encode, decode and translate, PIL image to PIL image.
+  Without --model and --layouts, all models in checkpoints/. ONNX Runtime (pip install onnx onnxscript onnxruntime) and
+  OpenVINO (pip install openvino) are measured if they are installed, torch.compile if there is a C++ compiler; to
+  build them takes about a minute. Let nothing else run. OMP_NUM_THREADS says how many threads draw.
 """
 
 
@@ -165,6 +174,23 @@ def space(options: argparse.Namespace) -> int:
     return 0
 
 
+def measure(options: argparse.Namespace) -> int:
+    if options.app:
+        for line in page():
+            print(line, flush=True)
+        return 0
+    if options.layouts:
+        models = {name: UNIT(CONFIGS[name]) for name in options.layouts}
+    else:
+        sources = [options.model] if options.model else [p for p in sorted(CHECKPOINTS.glob("*")) if p.is_dir()]
+        models = {Path(source).name: load_pretrained(source, revision=options.revision) for source in sources}
+    sizes = options.sizes or (SIZES[:1] if options.quick else SIZES)
+    seconds = options.seconds or (5 if options.quick else 60)
+    for line in benchmark(models, sizes, seconds, built=not options.quick):
+        print(line, flush=True)
+    return 0
+
+
 def flops(config: UNITConfig, width: int, height: int) -> int:
     """Floating point operations to translate one picture, sides rounded up to multiples of 4, nothing mirrored."""
     h, w = (-(-side // DOWNSAMPLING) * DOWNSAMPLING for side in (height, width))
@@ -229,6 +255,16 @@ def _parser() -> argparse.ArgumentParser:
     c = command("info", "say what a model is, how large, and how it was trained", size)
     c.set_defaults(run=info)
 
+    c = command("benchmark", "measure the ways to draw on this CPU against each other", epilog=BENCHMARK)
+    c.add_argument("--layouts", nargs="+", choices=CONFIGS, help="networks with random weights instead of a model")
+    c.add_argument("--sizes", type=_size, nargs="+", metavar="WxH", help="pixels (default: 256x256 512x384 1024x768)")
+    c.add_argument("--seconds", type=float, help="for the rounds, shared by models and sizes (default: 60)")
+    c.add_argument("--quick", action="store_true", help="only what needs no building, 256x256, 5 seconds")
+    c.add_argument(
+        "--app", action="store_true", help="instead: how soon the page is there, and what a call costs beside"
+    )
+    c.set_defaults(run=measure)
+
     help = "make this program's page a Hugging Face Space, or update it there"
     c = commands.add_parser(
         "space", help=help, description=help, epilog=SPACE, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -257,6 +293,11 @@ def _repos(text: str) -> list[str]:
     if bad := [name for name in names if not re.fullmatch(r"[\w-][\w.-]*/[\w-][\w.-]*", name)]:
         raise argparse.ArgumentTypeError(f"{bad[0]} is not the name of a model of the Hub: write owner/name")
     return names
+
+
+def _size(text: str) -> tuple[int, int]:
+    width, _, height = text.partition("x")
+    return _count(width), _count(height)
 
 
 def _process() -> tuple[int, int, int]:
