@@ -8,6 +8,7 @@
     python -m train push FOLDER owner/name    put an exported model on the Hugging Face Hub
     python -m train stability --data FOLDER   whether the presets hold, from several seeds on a small budget
     python -m train benchmark                 how much quicker a step is than its plain form
+    python -m train squares FOLDER TARGET     cut squares without black corners out of aligned photos
 
 Every command has --help.
 """
@@ -24,6 +25,7 @@ COMMANDS = (
     "push",
     "stability",
     "benchmark",
+    "squares",
 )  # modules with a main
 
 
