@@ -4,6 +4,7 @@ Both test_app and test_browser take it as a plugin, so that they share one serve
 PYTEST_DONT_REWRITE.)
 """
 
+import contextlib
 import json
 import os
 import shutil
@@ -48,16 +49,22 @@ def checkpoints(tiny_checkpoint: Path, tmp_path_factory: pytest.TempPathFactory)
 @pytest.fixture(scope="session")
 def app_url(checkpoints: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The address of the running app. It was told to use a repository it cannot reach, so it uses `checkpoints`."""
+    with serve(checkpoints, tmp_path_factory.mktemp("app"), UNIT_MODELS=MISSING_REPO) as (url, _):
+        yield url
+
+
+@contextlib.contextmanager
+def serve(checkpoints: Path, folder: Path, **settings: str) -> Iterator[tuple[str, subprocess.Popen]]:
+    """The address of an app of its own, and its process. What it says goes to `folder`/log."""
     with socket.socket() as s:
         s.bind(("127.0.0.1", 0))
         port = s.getsockname()[1]
-    folder = tmp_path_factory.mktemp("app")
     settings = {
         "GRADIO_SERVER_PORT": str(port),
         "GRADIO_SERVER_NAME": "127.0.0.1",
         "GRADIO_TEMP_DIR": str(folder / "files"),
         "HF_HUB_OFFLINE": "1",
-        "UNIT_MODELS": MISSING_REPO,
+        **settings,
     }
     url = f"http://127.0.0.1:{port}"
     with (folder / "log").open("w") as log:
@@ -67,7 +74,7 @@ def app_url(checkpoints: Path, tmp_path_factory: pytest.TempPathFactory) -> Iter
         )  # fmt: skip
     try:
         _wait_for(url, server, folder / "log")
-        yield url
+        yield url, server
     finally:
         server.terminate()
         server.wait(20)

@@ -1,6 +1,7 @@
 """The app without a browser: its functions, and its API as a real client calls it."""
 
 import json
+import subprocess
 import sys
 import urllib.request
 from pathlib import Path
@@ -13,6 +14,7 @@ from PIL import Image, ImageChops
 
 import app
 from unit.pipeline import Translator
+from unit.studio import SIDE, Studio
 
 pytest_plugins = ["app_server"]
 TO_WINTER, TO_SUMMER = "summer → winter", "winter → summer"
@@ -46,7 +48,10 @@ def same(a: Path | str | Image.Image, b: Path | str | Image.Image) -> bool:
 
 
 def elements(demo) -> dict[str, dict]:
-    return {c["props"]["elem_id"]: c["props"] for c in demo.config["components"] if c["props"].get("elem_id")}
+    """Of the English page, which is the first."""
+    first = demo.config["page"][""]["components"]
+    props = (c["props"] for c in demo.config["components"] if c["id"] in first)
+    return {p["elem_id"]: p for p in props if p.get("elem_id")}
 
 
 # ---- building the page
@@ -65,14 +70,16 @@ def test_the_page_of_two_models_offers_both(checkpoints):
     models, notice = app.find_models(checkpoints, [])
     page = elements(app.build_demo(models, checkpoints, notice))
     assert page["model"]["visible"] is True
-    assert [label for label, _ in page["model"]["choices"]] == ["seasons", "zoo"]
+    assert [tuple(c) for c in page["model"]["choices"]] == [("summer ↔ winter", "seasons"), ("cat ↔ dog", "zoo")]
 
 
 def test_example_photos_know_their_direction(checkpoints, seasons):
-    rows, labels = app.example_photos(checkpoints, {"someone/seasons": seasons})
-    assert [row[1:] for row in rows] == [["someone/seasons", TO_WINTER], ["someone/seasons", TO_SUMMER]]
-    assert labels == ["A summer meadow", "Winter lake"]
-    assert "public domain" in app.example_credits(checkpoints, {"someone/seasons": seasons})
+    studio = Studio({"someone/seasons": seasons})
+    assert [example[1:] for example in app.example_photos(checkpoints, studio)] == [
+        ("someone/seasons", TO_WINTER, "A summer meadow"),
+        ("someone/seasons", TO_SUMMER, "Winter lake"),
+    ]
+    assert "public domain" in app.example_credits(checkpoints, studio)
 
 
 def test_a_bad_folder_does_not_hide_a_good_one(checkpoints, tmp_path, capsys):
@@ -86,42 +93,6 @@ def test_no_models_is_one_sentence(tmp_path, monkeypatch):
     monkeypatch.delenv("UNIT_MODELS", raising=False)
     with pytest.raises(SystemExit, match=r"^No models found in "):  # text as the code: printed, and status 1
         app.main()
-
-
-# ---- what is remembered
-
-
-def upload_of(path: Path) -> app.gr.FileData:
-    return app.gr.FileData(path=str(path), orig_name=path.name)
-
-
-def test_a_photo_is_encoded_once_for_each_domain(seasons, photo, tmp_path, monkeypatch):
-    encodings = []
-    encode = Translator.encode
-    monkeypatch.setattr(Translator, "encode", lambda self, *given: encodings.append(given) or encode(self, *given))
-    latents = app.Cache(10**9, 60)
-    copy = tmp_path / "copy of my photo.png"
-    copy.write_bytes(photo.read_bytes())
-    first = app.encoded(latents, upload_of(photo), seasons, "summer")
-    assert app.encoded(latents, upload_of(copy), seasons, "summer") is first  # its contents count, not its name
-    assert len(encodings) == 1
-    app.encoded(latents, upload_of(photo), seasons, "winter")
-    assert app.encoded(latents, upload_of(photo), seasons, "summer", (40, 40)).size == (40, 40)
-    other = write_photo(tmp_path / "other.png", (123, 78))
-    assert app.encoded(latents, upload_of(other), seasons, "summer").size == (123, 78)
-    assert len(encodings) == 4
-
-
-def test_another_model_has_another_latent(checkpoints, photo):
-    latents = app.Cache(10**9, 60)
-    models, _ = app.find_models(checkpoints, [])
-    one = app.encoded(latents, upload_of(photo), models["seasons"], "summer")
-    assert app.encoded(latents, upload_of(photo), models["zoo"], "cat") is not one
-
-
-def test_a_photo_that_was_cleared_away_gets_one_sentence(seasons, tmp_path):
-    with pytest.raises(app.gr.Error, match=r"This photo is no longer here: please add it again\."):
-        app.encoded(app.Cache(10**9, 60), upload_of(tmp_path / "gone.png"), seasons, "summer")
 
 
 # ---- calling it
@@ -149,7 +120,7 @@ def test_the_endpoints_say_what_they_take(client):
     }
     noise = {"temperature": "float", "grain": "int", "seed": "int"}
     assert {k: v for k, v in takes["/translate"].items() if k != "image"} == {
-        "direction": "str", "model": "str", **noise,
+        "direction": "str", "model": "str", "put_back": "bool", **noise,
     }  # fmt: skip
     assert {k: v for k, v in takes["/sample"].items() if k != "image"} == {
         "direction": "str", "model": "str", "count": "int", **noise,
@@ -161,6 +132,11 @@ def test_the_endpoints_say_what_they_take(client):
         "domain": "str", "model": "str", "cycle": "bool",
     }  # fmt: skip
     assert all(endpoint.get("description") for endpoint in described.values())
+    gives = {name: endpoint["returns"][0]["python_type"]["type"] for name, endpoint in described.items()}
+    assert gives == {
+        "/translate": "filepath", "/sample": "list[filepath]", "/interpolate": "list[filepath]",
+        "/reconstruct": "filepath", "/models": "list[dict(str, Any)]",
+    }  # fmt: skip
 
 
 @pytest.mark.parametrize(("direction", "target"), [(TO_WINTER, "winter"), (TO_SUMMER, "summer")])
@@ -169,6 +145,23 @@ def test_translate_is_what_the_translator_draws(client, seasons, photo, directio
     assert Path(file).name == f"my photo-{target}.png"
     assert Image.open(file).size == (123, 77)
     assert same(file, seasons.translate(photo, target))
+
+
+def test_curl_can_do_it_too(app_url, seasons, photo, tmp_path):
+    """As docs/demo.md says: upload, call, read the stream of events, fetch the picture."""
+
+    def curl(*arguments: str | Path) -> bytes:
+        return subprocess.run(["curl", "-sS", "--fail", *map(str, arguments)], check=True, capture_output=True).stdout
+
+    (path,) = json.loads(curl("-F", f"files=@{photo}", f"{app_url}/gradio_api/upload"))
+    call = f"{app_url}/gradio_api/call/v2/translate"
+    image = {"path": path, "meta": {"_type": "gradio.FileData"}}
+    settings = {"image": image, "direction": TO_WINTER, "temperature": 1, "seed": 3}
+    event = json.loads(curl("--json", json.dumps(settings), call))["event_id"]
+    last = curl("-N", f"{app_url}/gradio_api/call/translate/{event}").decode().strip().splitlines()[-1]
+    (drawn,) = json.loads(last.removeprefix("data: "))
+    (tmp_path / "drawn.png").write_bytes(curl(drawn["url"]))
+    assert same(tmp_path / "drawn.png", seasons.translate(photo, "winter", temperature=1, seed=3))
 
 
 def test_translate_of_another_model(client, photo):
@@ -199,16 +192,17 @@ def test_photos_of_odd_shapes(client, tmp_path, size):
     odd = handle_file(write_photo(tmp_path / "odd.png", size))
     assert Image.open(client.predict(image=odd, direction=TO_WINTER, api_name="/translate")).size == size
     (sample,) = client.predict(image=odd, direction=TO_WINTER, count=1, api_name="/sample")
-    assert max(Image.open(sample).size) == min(max(size), app.SIDE)
+    assert max(Image.open(sample).size) == min(max(size), SIDE)
     steps = client.predict(image=odd, image_2=odd, direction=TO_WINTER, steps=2, api_name="/interpolate")
     assert {Image.open(step).size for step in steps} == {Image.open(sample).size}
-    assert Image.open(client.predict(image=odd, domain="summer", cycle=True, api_name="/reconstruct")).size == size
+    back = client.predict(image=odd, domain="summer", cycle=True, api_name="/reconstruct")
+    assert Image.open(back).size == Image.open(sample).size
 
 
 def test_samples_of_a_large_photo_are_small(client, tmp_path):
     large = write_photo(tmp_path / "large.png", (1030, 206))
     (file,) = client.predict(image=handle_file(large), direction=TO_WINTER, count=1, api_name="/sample")
-    assert Image.open(file).size == (app.SIDE, app.SIDE // 5)
+    assert Image.open(file).size == (SIDE, SIDE // 5)
 
 
 def test_interpolate_goes_from_photo_to_photo(client, seasons, photo, tmp_path):
@@ -228,7 +222,7 @@ def test_reconstruct_and_cycle(client, seasons, photo):
     assert same(again, seasons.reconstruct(photo, "winter"))
     assert Path(again).name == "my photo-again.png"
     back = client.predict(**call, domain="summer", cycle=True)
-    assert same(back, seasons.cycle(photo, "summer")[1])
+    assert same(back, seasons.translate(seasons.translate(photo, "winter"), "summer"))
 
 
 @pytest.mark.parametrize(
@@ -295,7 +289,7 @@ def test_no_photo_gets_one_sentence(client):
 def test_a_file_of_the_server_is_not_read(app_url, photo, meta):
     """The Python client uploads every file it is given, so this goes round it."""
     call = f"{app_url}/gradio_api/call/translate"
-    data = json.dumps({"data": [{"path": str(photo), **meta}, TO_WINTER, "seasons", 0, 1, 0]}).encode()
+    data = json.dumps({"data": [{"path": str(photo), **meta}, TO_WINTER, "seasons", 0, 1, 0, False]}).encode()
     request = urllib.request.Request(call, data, {"Content-Type": "application/json"})
     event = json.load(urllib.request.urlopen(request))["event_id"]
     answer = urllib.request.urlopen(f"{call}/{event}").read().decode()
@@ -304,6 +298,8 @@ def test_a_file_of_the_server_is_not_read(app_url, photo, meta):
 
 
 def test_the_server_tells_visitors_about_the_missing_repository(client):
-    (notice,) = [c["props"]["value"] for c in client.config["components"] if c["props"].get("elem_id") == "notice"]
-    assert MISSING_REPO in notice
-    assert "the models that came with the app" in notice
+    english, chinese = (
+        c["props"]["value"] for c in client.config["components"] if c["props"].get("elem_id") == "notice"
+    )
+    assert english == f"Could not load {MISSING_REPO} from the Hugging Face Hub. These models came with the app."
+    assert chinese == f"無法從 Hugging Face Hub 載入 {MISSING_REPO}。這些是隨附的模型。"

@@ -85,3 +85,12 @@ def test_layouts_are_the_trainers(capsys):
         assert benchmark.CONFIGS[name] == dataclasses.replace(config.model)
     assert main(["benchmark", "--quick", "--layouts", "compact", "--sizes", "16x16", "--seconds", "0.1"]) == 0
     assert {row[0] for row in rows(capsys.readouterr().out)} == {"compact"}
+
+
+def test_the_page_is_measured():
+    """With the shipped model, whose page answers within ten seconds on a quiet machine; here only that it does."""
+    answers, call = benchmark.page(size=(64, 48), calls=2)
+    assert 0 < float(re.fullmatch(r"- `python app\.py` answers after ([0-9.]+) s\.", answers)[1]) < 60
+    whole, rest, share = map(int, re.search(r"pixels: ([0-9]+) ms, ([0-9]+) of it \(([0-9]+)%\)", call).groups())
+    assert 0 < rest < whole
+    assert share == pytest.approx(100 * rest / whole, abs=1)

@@ -1,10 +1,11 @@
 """Pictures made from drawings, for people to look at: how much two of them differ, and many of them as a film."""
 
+import base64
 import io
 from collections.abc import Iterable
 
 import numpy as np
-from PIL import Image, ImageChops
+from PIL import Image, ImageChops, ImageDraw, ImageOps
 
 HOT = 64  # grey levels: a difference that is drawn as hot as it gets. Fixed, so that heat maps can be compared.
 _STOPS = np.array([[0, 0, 4], [87, 16, 110], [188, 55, 84], [249, 142, 9], [252, 255, 164]])  # dark, red, yellow
@@ -30,6 +31,17 @@ def film(frames: Iterable[Image.Image], seconds: float) -> bytes:
     # method 2: nearly the smallest file, in a third of the time of the default
     first.save(file, "WEBP", save_all=True, append_images=others, duration=duration, loop=0, quality=80, method=2)
     return file.getvalue()
+
+
+def thumbnail(before: Image.Image, after: Image.Image, size: tuple[int, int] = (128, 96)) -> str:
+    """Two pictures as one, `before` above the diagonal and `after` below it, as a data address for a page."""
+    one, other = (ImageOps.fit(picture.convert("RGB"), size) for picture in (before, after))
+    mask = Image.new("L", size)
+    ImageDraw.Draw(mask).polygon([(size[0], 0), size, (0, size[1])], fill=255)
+    one.paste(other, mask=mask)
+    file = io.BytesIO()
+    one.save(file, "WEBP", quality=80)
+    return "data:image/webp;base64," + base64.b64encode(file.getvalue()).decode()
 
 
 def _differences(one: Image.Image, other: Image.Image) -> np.ndarray:

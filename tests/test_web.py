@@ -1,0 +1,85 @@
+"""The page's handlers, called as Gradio calls them."""
+
+import functools
+import pickle
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+import pytest
+from app_server import write_photo
+
+import app
+from unit import zero
+from unit.studio import Studio
+from unit.web.page import Page, Stock
+from unit.words import CHINESE, ENGLISH
+
+pytest_plugins = ["app_server"]
+TO_WINTER = "summer → winter"
+
+
+def page_of(studio: Studio, words=ENGLISH) -> Page:
+    with gr.Blocks() as demo:
+        return Page(demo, studio, words, Stock([], "", {}, dict.fromkeys(studio.models), ""))
+
+
+@pytest.fixture(scope="module")
+def studio(checkpoints: Path) -> Studio:
+    return Studio(app.find_models(checkpoints, [])[0])
+
+
+@pytest.fixture
+def photo(tmp_path: Path) -> dict[str, Any]:
+    """As the browser sends it."""
+    path = write_photo(tmp_path / "photo.png")
+    return {"path": str(path), "orig_name": path.name, "meta": {"_type": "gradio.FileData"}}
+
+
+@pytest.fixture
+def trusted(monkeypatch) -> None:
+    """Gradio takes a file for uploaded that lies where uploads do; here all are."""
+    validate = gr.FileData.model_validate
+    monkeypatch.setattr(gr.FileData, "model_validate", lambda photo, context=None: validate(photo))
+
+
+class OtherProcess:
+    """Stands in for the package `spaces`: what goes in and comes out is pickled, as between processes."""
+
+    @staticmethod
+    def GPU(fn: Callable[..., Any], duration: int) -> Callable[..., Any]:
+        @functools.wraps(fn)
+        def steps(*given: Any) -> Iterator[Any]:
+            yield from map(sent, fn(*sent(given)))
+
+        def sent(value: Any) -> Any:
+            return pickle.loads(pickle.dumps(value))
+
+        steps.on_gpu = True
+        return steps
+
+
+def test_what_draws_can_do_so_in_another_process(studio, photo, trusted, monkeypatch):
+    monkeypatch.setattr(zero, "ON", True)
+    monkeypatch.setattr(zero, "spaces", OtherProcess)
+    page = page_of(studio)
+    settings = (photo, TO_WINTER, "seasons", 50, 50, 100, "")
+    *_, shown = page.drawing(page.show)(False, *settings)
+    assert {page.before_after, page.result_ab, page.result_ba, page.cycle_heat} <= set(shown)
+    *_, full = page.drawing(page.show_full)(False, *settings)
+    assert Path(full[page.full_download].value["path"]).name == "photo-winter-full.png"
+    *_, samples = page.drawing(page.draw_samples)(2, 1, 8, 0, *settings)
+    assert [caption for _, caption in samples] == ["seed 0, temperature 1", "seed 1, temperature 1"]
+
+
+def test_mistakes_are_told_in_the_language_of_the_page(studio):
+    with pytest.raises(gr.Error, match="請先加入一張照片。"):
+        next(page_of(studio, CHINESE).show(False, None, TO_WINTER, "seasons", 50, 50, 100, ""))
+
+
+def test_a_direction_of_another_model_is_that_of_a_moment_ago(studio, photo, trusted):
+    """Another model was chosen, and its directions have not reached the page yet."""
+    page = page_of(studio)
+    shown = next(page.show(False, photo, TO_WINTER, "zoo", 50, 50, 100, ""))
+    assert Path(shown["result_ab"]).name == "photo-dog.png"
