@@ -54,6 +54,10 @@ def test_every_text_of_the_page_is_translated(demo):
         ("Temperature must be a number from 0 to 3, and it is 3.5.", "溫度必須是 0 到 3 的數字，現在是 3.5。"),
         ("holiday.png is empty.", "holiday.png 是空的。"),
         ("Drawn: 3 of 20 tiles", "已畫 3 塊，共 20 塊"),
+        (
+            "| success (linear probe) | summer → winter | 0.680 |  | 0.729 |",
+            "| 成功率（線性探測） | 夏天 → 冬天 | 0.680 |  | 0.729 |",
+        ),
         ("no such text", "no such text"),
     ],
 )

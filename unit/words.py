@@ -85,7 +85,7 @@ class Words:
     @cached_property
     def _patterns(self) -> list[tuple[re.Pattern[str], str]]:
         def pattern(english: str) -> re.Pattern[str]:
-            return re.compile(re.sub(r"\\{(\w+)\\}", r"(?P<\1>.+?)", re.escape(english)), re.DOTALL)
+            return re.compile(re.sub(r"\\{(\w+)\\}", r"(?P<\1>.*?)", re.escape(english)), re.DOTALL)
 
         return [(pattern(english), translation) for english, translation in self.table.items() if "{" in english]
 
@@ -103,7 +103,6 @@ CHINESE = Words(
         "dog": "狗",
         "day": "白天",
         "night": "夜晚",
-        "{a} → {b}": "{a} → {b}",  # so that the domains in it are looked up
         # texts
         TITLE: """
 # UNIT
@@ -285,5 +284,7 @@ CHINESE = Words(
         "{name} has the colour mode {mode}, which cannot be read as RGB.": (
             "{name} 的色彩模式是 {mode}，無法讀成 RGB。"
         ),
+        # directions: last, since nearly anything may stand on both sides of an arrow
+        "{a} → {b}": "{a} → {b}",
     },
 )  # fmt: skip

@@ -50,6 +50,9 @@ CSS = """
 .caption-label { font-size: 0.75rem; max-width: 100% !important; }
 #model label { background-size: 64px 48px; background-repeat: no-repeat; background-position: 0.5rem center;
   padding-left: calc(64px + 1.2rem); min-height: 60px; }
+#about table { display: block; overflow-x: auto; }
+#about :is(th, td) { padding: 0.2rem 0.5rem; overflow-wrap: normal; word-break: keep-all; }
+#about :is(th, td):nth-child(n + 2) { white-space: nowrap; }
 @media (min-width: 900px) {
   #controls { position: sticky; top: 1rem; align-self: flex-start; }
 }
@@ -741,5 +744,5 @@ def arrival_script(language: str) -> str:
         localStorage.setItem("unit-language", "{language}");
         if (first && "{language}" === "en" && /^zh-(TW|HK|MO|Hant)/i.test(navigator.language))
             location.replace(location.pathname.replace(/\\/$/, "") + "/{CHINESE.path}" + location.search);
-        return location.search;
+        return new URLSearchParams(location.search).has("model") ? location.search : "";
     }}"""
