@@ -373,11 +373,11 @@ def test_large_pictures_of_such_layouts_are_blended_of_pieces(layout: Any, monke
 @pytest.mark.parametrize("layout", ["paper", "master2018"])
 def test_pieces_bound_what_the_network_is_shown(layout: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     translator = Translator(network(layout=layout), "cpu", torch.float32)
-    whole = translator.translate(photo(88, 88), "winter")
+    whole = translator.translate(photo(200, 36), "winter")
     latent = translator.encode(photo(200, 100), "summer")
     monkeypatch.setattr(pipeline, "PIECE", pipeline.BYTES[layout] * 4 * 88**2)
-    drawing = translator.draw(photo(88, 88), "winter")
-    assert len(drawing) == 1  # just small enough, so as ever
+    drawing = translator.draw(photo(200, 36), "winter")
+    assert len(drawing) == 1  # longer than 88, and just small enough: as ever
     assert same(drawing.finish(), whole)
 
     seen: list[Tensor] = []
