@@ -34,12 +34,13 @@ def write_photo(path: Path, size: tuple[int, int] = (123, 77)) -> Path:
 
 @pytest.fixture(scope="session")
 def checkpoints(tiny_checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Two models: summer and winter, with an example photo of each, and the same network under other names."""
+    """Two models: summer and winter, with an example photo of each, and the same network as one of faces."""
     folder = tmp_path_factory.mktemp("checkpoints")
     shutil.copytree(tiny_checkpoint, folder / "seasons")
     shutil.copytree(tiny_checkpoint, folder / "zoo")
     config = json.loads((folder / "zoo" / "config.json").read_text())
-    (folder / "zoo" / "config.json").write_text(json.dumps({**config, "domain_a": "cat", "domain_b": "dog"}))
+    faces = {"domain_a": "cat", "domain_b": "dog", "whole": True, "image_size": 32}
+    (folder / "zoo" / "config.json").write_text(json.dumps({**config, **faces}))
     write_photo(folder / "seasons" / "examples" / "a-summer_meadow.jpg")
     write_photo(folder / "seasons" / "examples" / "winter-lake.jpg", (96, 96))
     (folder / "seasons" / "examples" / "README.md").write_text("Both photos: computed, public domain.\n")

@@ -398,6 +398,38 @@ def test_the_full_resolution_can_be_cancelled(page, tmp_path):
     expect(page.locator("#full_download")).to_be_hidden()
 
 
+def test_a_face_is_marked_moved_and_put_back(page, tmp_path):
+    expect(page.locator("#face_group")).to_be_hidden()
+    page.get_by_role("radio", name="cat ↔ dog").check()
+    upload(page, write_photo(tmp_path / "pet.png", (300, 200)))
+    expect(page.locator("#cycle_heat img")).to_be_visible()
+    face = page.locator("#face img")
+    places = [page.locator(f"#{name} input[type=number]") for name in ("across", "down", "side")]
+    expect(face).to_be_visible()
+    assert [place.input_value() for place in places] == ["50", "50", "100"]  # nothing to be found in a gradient
+    shown, marked = after(page).get_attribute("src"), face.get_attribute("src")
+
+    width, height = (face.bounding_box()[side] for side in ("width", "height"))  # the picture is in the middle of it
+    scale = min(width / 300, height / 200, 1)  # and not enlarged
+    face.click(position={"x": width / 2 - 0.25 * 300 * scale, "y": height / 2 + 0.25 * 200 * scale})
+    expect(face).not_to_have_attribute("src", marked)
+    expect(after(page)).not_to_have_attribute("src", shown)
+    assert [float(place.input_value()) for place in places] == pytest.approx([25, 75, 100], abs=2)
+
+    shown, marked = after(page).get_attribute("src"), face.get_attribute("src")
+    page.locator("#side input[type=range]").focus()
+    page.keyboard.press("ArrowLeft")
+    expect(face).not_to_have_attribute("src", marked)
+    expect(after(page)).not_to_have_attribute("src", shown)
+    assert after(page).evaluate("image => image.decode().then(() => image.naturalWidth)") == 198
+
+    page.locator("#put_back input").check()
+    expect(page.locator("#before_after img").first).to_have_attribute("src", re.compile("pet.png"))
+    page.wait_for_function("document.querySelectorAll('#before_after img')[1].naturalWidth === 300")
+    page.locator("#full").click()
+    expect(page.locator("#full_status")).to_contain_text("Done: 300 × 200 pixels")
+
+
 def test_the_page_in_chinese(page, photo):
     page.get_by_role("link", name="中文").click()
     expect(page.get_by_role("tab", name="取樣")).to_be_visible()

@@ -13,6 +13,7 @@ from app_server import write_photo
 import app
 from unit import zero
 from unit.studio import Studio
+from unit.web.files import kept
 from unit.web.page import Page, Stock
 from unit.words import CHINESE, ENGLISH
 
@@ -83,3 +84,15 @@ def test_a_direction_of_another_model_is_that_of_a_moment_ago(studio, photo, tru
     page = page_of(studio)
     shown = next(page.show(False, photo, TO_WINTER, "zoo", 50, 50, 100, ""))
     assert Path(shown["result_ab"]).name == "photo-dog.png"
+
+
+def test_an_equal_file_is_not_written_again(tmp_path, monkeypatch):
+    """While a browser reads the first: it would see half of it."""
+    monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path))
+    first = Path(kept(b"picture", "a.png"))
+    before = first.stat()
+    assert kept(b"picture", "a.png") == str(first)
+    assert first.stat().st_ino == before.st_ino
+    assert first.stat().st_mtime_ns > before.st_mtime_ns  # it lives as long as a new one
+    assert kept(b"other", "a.png") != str(first)
+    assert [path.name for path in tmp_path.rglob("*") if path.is_file()] == ["a.png", "a.png"]

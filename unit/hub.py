@@ -8,6 +8,7 @@ import hashlib
 import json
 import os
 import re
+import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
@@ -111,7 +112,7 @@ def checkpoint_files(folder: Path) -> dict[str, bytes]:
 
 def write_atomic(path: Path, data: bytes) -> None:
     """Write a file so that whoever looks sees all of the old one or all of the new one."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    temporary = path.with_name(f".{path.name}.{os.getpid()}-{threading.get_ident()}.tmp")
     try:
         temporary.write_bytes(data)
         os.replace(temporary, path)

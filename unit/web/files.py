@@ -2,6 +2,7 @@
 
 import contextlib
 import functools
+import hashlib
 import inspect
 import io
 from collections.abc import Callable, Iterable, Iterator
@@ -9,10 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import gradio as gr
-from gradio.processing_utils import save_bytes_to_cache
 from gradio.utils import get_upload_folder
 from PIL import Image
 
+from unit.hub import write_atomic
 from unit.pictures import film
 from unit.studio import Mistake, Upload
 from unit.words import Words
@@ -43,17 +44,31 @@ def uploaded(photo: Any) -> Upload:
 
 
 def saved(image: Image.Image, name: str) -> str:
-    """The picture as a file called `name`, where Gradio serves files from and clears old ones away."""
+    """The picture as a file called `name`, for the browser."""
     file = io.BytesIO()
     if image.width * image.height <= LOSSLESS:
         image.save(file, "PNG", compress_level=1)  # of photos no larger than at 6, and four times as quick
-        return save_bytes_to_cache(file.getvalue(), f"{name}.png", get_upload_folder())
+        return kept(file.getvalue(), f"{name}.png")
     image.save(file, "JPEG", quality=95, subsampling=0)
-    return save_bytes_to_cache(file.getvalue(), f"{name}.jpg", get_upload_folder())
+    return kept(file.getvalue(), f"{name}.jpg")
 
 
 def saved_film(frames: Iterable[Image.Image], name: str) -> str:
-    return save_bytes_to_cache(film(frames, SECONDS), f"{name}.webp", get_upload_folder())
+    return kept(film(frames, SECONDS), f"{name}.webp")
+
+
+def kept(data: bytes, name: str) -> str:
+    """A file where Gradio serves from and clears old ones away, in a folder called after its contents.
+
+    Gradio's own function for it writes an equal file again, while a browser may be reading the first.
+    """
+    path = Path(get_upload_folder(), hashlib.blake2b(data, digest_size=32).hexdigest(), Path(name).name)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if path.exists():
+        path.touch()  # it is as good as new
+    else:
+        write_atomic(path, data)
+    return str(path.resolve())
 
 
 def politely(fn: Callable[..., Any], language: Callable[..., Words]) -> Callable[..., Any]:

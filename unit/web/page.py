@@ -132,7 +132,7 @@ class Page:
             label=words("Your photo"), alt_text=words("Your photo"), height=320, elem_id="photo",
             placeholder=words("Drop a photo here, or click to choose one"), **SOURCES,
         )  # fmt: skip
-        with gr.Group(visible=False, elem_id="face_group") as self.face_group:
+        with gr.Group(visible=studio.of_faces(None), elem_id="face_group") as self.face_group:
             self.face = gr.Image(
                 label=words("Tap the middle of the face"), alt_text=words("Your photo, with a square around the face"),
                 height=280, elem_id="face", **LOOK | {"buttons": []},
