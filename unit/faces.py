@@ -55,10 +55,11 @@ def find_face(image: Image.Image) -> Box:
     of the photo's shorter side. The same photo always gets the same box, and threads may call at once.
 
     Measured on the uncropped pictures of cat2dog: it sees the face in 687 of 731 training cats and 909 of 1202 dogs,
-    in 50 of 50 test cats and 42 of 50 dogs. In the test pictures, half of the boxes are off by less than 1.4% of the
-    training crop's side in their centre and 8% in their side. With those pictures put somewhere into landscapes of
-    1280 x 960 pixels, 49 of the cats and 38 of the dogs get a right box and one of each a wrong one; 100 landscapes
-    alone get none. It takes 0.1 s on one core. The cascade for people's faces would see no more of the dogs.
+    in 50 of 50 test cats and 42 of 50 dogs. Compared with how those test pictures are cropped, the median box is off
+    by 1.2% of 178 pixels in its centre for cats and 1.6% for dogs, and by 8% in its side. With them put somewhere into
+    landscapes of 1280 x 960 pixels, 49 of the cats and 38 of the dogs get a right box and one of each a wrong one; 100
+    landscapes alone get none. It takes 0.1 s on one core. The cascade for people's faces, asked next, found no more of
+    60 training dogs in such landscapes.
     """
     seen = image.convert("L")
     seen.thumbnail((SEARCHED, SEARCHED))
