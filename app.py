@@ -11,6 +11,7 @@ import os
 import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any, NoReturn
 
 # Both libraries read these when they are imported. The app sends nothing to anybody.
 os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
@@ -18,6 +19,7 @@ os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
 os.environ["HF_HUB_DISABLE_UPDATE_CHECK"] = "1"
 
 import gradio as gr
+import safehttpx
 
 from unit import zero
 from unit.hub import CheckpointError, find_checkpoint
@@ -27,6 +29,14 @@ from unit.studio import Studio, Upload
 from unit.web.api import add_api
 from unit.web.page import CSS, Example, Page, Stock
 from unit.words import CHINESE, ENGLISH
+
+
+async def fetch_nothing(*_: Any, **__: Any) -> NoReturn:
+    """Gradio would fetch any address that a caller names in place of a file, and ask Google where it is."""
+    raise ValueError("This server fetches nothing from other machines.")
+
+
+safehttpx.get = safehttpx.async_validate_url = fetch_nothing  # all that Gradio reaches an address through
 
 CHECKPOINTS = Path(__file__).parent / "checkpoints"
 

@@ -155,6 +155,9 @@ def test_uploads_and_results_are_gone_within_the_hour(checkpoints, photo, tmp_pa
         client = Client(url, verbose=False, download_files=tmp_path / "downloads")
         client.predict(image=handle_file(photo), direction=TO_WINTER, api_name="/translate")
         client.predict(image=handle_file(photo), domain="summer", api_name="/reconstruct")
+        given = {"image": handle_file(photo), "direction": TO_WINTER}
+        client.predict(**given, count=2, api_name="/sample")
+        client.predict(**given, image_2=handle_file(photo), steps=2, api_name="/interpolate")
         assert files()
         give_up = time.monotonic() + 30
         while files() and time.monotonic() < give_up:
@@ -366,3 +369,15 @@ def test_only_the_models_that_are_here_can_be_named(client, photo, name):
     with pytest.raises(AppError, match=r"choose .*seasons.* or .*zoo") as error:
         client.predict(image=handle_file(photo), direction=TO_WINTER, model=name, api_name="/translate")
     assert str(error.value).startswith(f"There is no model {name!r} here")
+
+
+def test_the_server_fetches_nothing_for_anybody(listener, checkpoints, tmp_path):
+    """Gradio would: an address in place of a file, for whoever calls."""
+    settings, heard = listener
+    with serve(checkpoints, tmp_path, UNIT_MODELS="", **settings) as (url, _):
+        for address in ("https://name.invalid/cat.png", "http://192.0.2.1/cat.png", "https://huggingface.co/cat.png"):
+            for image in ({"path": address}, {"path": "cat.png", "url": address}):
+                assert call_translate(url, {**image, **UPLOADED}).startswith("event: error")
+            for route in ("file", "proxy"):
+                assert 400 <= ask(f"{url}/gradio_api/{route}={address}")[0] < 500
+    assert heard.read_text() == ""

@@ -40,7 +40,7 @@ def add_api(studio: Studio) -> None:
         for s in range(chosen["seed"], chosen["seed"] + count):
             picture = view.draw(view.target, **chosen | {"seed": s})
             files.append(gr.FileData(path=saved(picture, f"{view.name}-{view.target}-{s}")))
-            yield files
+            yield listed(files)
 
     @for_programs
     def interpolate(
@@ -58,7 +58,7 @@ def add_api(studio: Studio) -> None:
         for step in range(steps):
             picture = view.draw(domain, here.lerp(there, step / (steps - 1)))
             files.append(gr.FileData(path=saved(picture, f"{view.name}-between-{step + 1}")))
-            yield files
+            yield listed(files)
 
     @for_programs
     def reconstruct(
@@ -90,6 +90,11 @@ def add_api(studio: Studio) -> None:
         models: "The models here and the directions of each.",
     }.items():
         gr.api(fn, api_name=fn.__name__, api_description=text, **BUSY if fn is not models else {})
+
+
+def listed(files: list[gr.FileData]) -> Any:
+    """Files as Gradio has to see them in a list: of others it would not know that they are to be cleared away."""
+    return [file.model_dump() for file in files]
 
 
 def for_programs(fn: Callable[..., Any]) -> Callable[..., Any]:
