@@ -4,6 +4,7 @@ import base64
 import os
 import re
 import shutil
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -294,6 +295,14 @@ def test_an_example_brings_its_direction_and_its_result(page):
     assert sources(after(page)) == sources(page.locator("#result_ba img"))
 
 
+def test_another_model_is_there_within_a_second(page):
+    begun = time.monotonic()
+    page.get_by_role("radio", name="cat ↔ dog").check()
+    expect(page.get_by_role("radio", name="cat → dog")).to_be_checked()
+    expect(page.locator("#side")).to_be_visible()
+    assert time.monotonic() - begun < 1
+
+
 def test_another_model_has_other_directions(page, photo):
     upload(page, photo)
     page.get_by_role("radio", name="cat ↔ dog").check()
@@ -399,7 +408,7 @@ def test_the_full_resolution_can_be_cancelled(page, tmp_path):
 
 
 def test_a_face_is_marked_moved_and_put_back(page, tmp_path):
-    expect(page.locator("#face_group")).to_be_hidden()
+    expect(page.locator("#side")).to_be_hidden()
     page.get_by_role("radio", name="cat ↔ dog").check()
     upload(page, write_photo(tmp_path / "pet.png", (300, 200)))
     expect(page.locator("#cycle_heat img")).to_be_visible()

@@ -35,6 +35,7 @@ from unit.pipeline import Translator, best_dtype
 from unit.unit import UNIT, Domain, Gaussian, UNITConfig
 
 SIZES = ((256, 256), (512, 384), (1024, 768))  # width, height
+PAGE = (640, 480)  # what the page looks at of most photos
 PLAIN = "eager fp32"  # what the others are compared with
 CONFIGS = {  # the sizes of the trainer's presets
     "compact": UNITConfig(layout="compact", image_size=128, dim=32),
@@ -90,7 +91,7 @@ def benchmark(
     yield from dict.fromkeys(notes)
 
 
-def page(size: tuple[int, int] = SIZES[1], calls: int = 9) -> Iterator[str]:
+def page(size: tuple[int, int] = PAGE, calls: int = 9) -> Iterator[str]:
     """Lines of Markdown: how soon `python app.py` answers, and what of a call of /translate is not drawing.
 
     It starts the app with its models on a port of its own, and stops it.

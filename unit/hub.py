@@ -80,7 +80,9 @@ def load_pretrained(source: str | Path, *, revision: str | None = None) -> UNIT:
     folder = find_checkpoint(source, revision=revision)
     name = Path(source).resolve().name  # the folder of a download is called after its commit
     config = _read_config(folder / CONFIG, name)
-    with torch.device("meta"):  # nothing is allocated or drawn at random only to be replaced
+    # Weights are drawn at random only to be replaced. On the meta device nothing would be, but to draw nothing there,
+    # PyTorch imports its compiler, which takes two seconds.
+    with torch.random.fork_rng(devices=[]):
         model = UNIT(config)
     state = _read_weights(folder / WEIGHTS, name)
     _check_same(state, model.state_dict(), name)
