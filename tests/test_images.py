@@ -3,6 +3,8 @@
 import io
 import random
 import struct
+import subprocess
+import sys
 import zlib
 from pathlib import Path
 
@@ -294,3 +296,30 @@ def test_of_a_padded_photo_only_the_window_becomes_floats(monkeypatch: pytest.Mo
     assert x[100:140, 2000:2020].shape == (1, 3, 40, 20)
     assert x[0:40, 0:20].shape == (1, 3, 40, 20)  # of which 16 are mirrored
     assert [image.size for image in converted] == [(20, 40), (17, 24)]
+
+
+def test_heic_is_read_if_its_reader_is_installed(tmp_path):
+    """As phones write it: with the place it was taken at."""
+    exif = Image.Exif()
+    exif.get_ifd(0x8825)[2] = (25.0, 2.0, 0.0)  # latitude
+    photo = Image.new("RGB", (64, 48), "red")
+    photo.paste("blue", (0, 0, 32, 48))
+    photo.save(tmp_path / "phone.heic", exif=exif, quality=95)
+    assert Image.open(tmp_path / "phone.heic").getexif().get_ifd(0x8825)
+    image = load_image(tmp_path / "phone.heic")
+    assert image.size == (64, 48)
+    left, right = image.getpixel((4, 24)), image.getpixel((60, 24))
+    assert left[2] > 200 > 60 > left[0]
+    assert right[0] > 200 > 60 > right[2]
+    assert not image.info
+    assert not image.getexif()
+
+
+def test_without_the_reader_heic_is_no_picture():
+    code = """
+import sys
+sys.modules["pillow_heif"] = None  # as if it were not installed
+from unit.images import FORMATS, SUFFIXES
+assert "HEIF" not in FORMATS and ".heic" not in SUFFIXES and "JPEG" in FORMATS
+"""
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=Path(__file__).parent.parent)

@@ -13,10 +13,15 @@ from torch import Tensor
 
 MAX_PIXELS = 100_000_000
 
+with contextlib.suppress(ImportError):  # the pictures of some phones, for whoever has installed the reader
+    import pillow_heif
+
+    pillow_heif.register_heif_opener()
+
 # Named, so that a file from a stranger never reaches Pillow's rarer readers (one of which runs Ghostscript).
 # Pillow may be built without some of them.
 Image.init()
-_KNOWN = ("JPEG", "MPO", "PNG", "WEBP", "AVIF", "GIF", "BMP", "TIFF", "PPM")
+_KNOWN = ("JPEG", "MPO", "PNG", "WEBP", "AVIF", "HEIF", "GIF", "BMP", "TIFF", "PPM")
 FORMATS = tuple(f for f in _KNOWN if f in Image.OPEN)
 SUFFIXES = frozenset(s for s, f in Image.registered_extensions().items() if f in FORMATS)  # ".jpg", ".png", ...
 
