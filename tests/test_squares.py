@@ -31,11 +31,14 @@ def test_folders(tmp_path, capsys):
         (tmp_path / "photos" / folder).mkdir(parents=True)
         for border in borders:
             photo(border).save(tmp_path / "photos" / folder / f"{border}.png")
+    (tmp_path / "photos" / "testA" / "bad.png").write_text("no picture")
     assert main([str(tmp_path / "photos"), str(tmp_path / "squares"), "--sides", "60", "40"]) == 0
     sizes = {
         str(p.relative_to(tmp_path / "squares")): Image.open(p).size for p in (tmp_path / "squares").rglob("*.png")
     }
     assert sizes == {"trainA/0.png": (60, 60), "testA/0.png": (60, 60), "testA/20.png": (40, 40)}
-    assert "trainA: 1 of 2 photos kept" in capsys.readouterr().out
+    told = capsys.readouterr()
+    assert "trainA: 1 of 2 photos kept" in told.out
+    assert "testA: bad.png is not a picture" in told.err
     with pytest.raises(SystemExit):
         main([str(tmp_path), str(tmp_path / "squares"), "--sides", "60"])

@@ -89,8 +89,14 @@ def test_layouts_are_the_trainers(capsys):
 
 def test_the_page_is_measured():
     """With the shipped model, whose page answers within ten seconds on a quiet machine; here only that it does."""
-    answers, call = benchmark.page(size=(64, 48), calls=2)
+    answers, first, memory, again = benchmark.page(size=(64, 48), calls=2)
     assert 0 < float(re.fullmatch(r"- `python app\.py` answers after ([0-9.]+) s\.", answers)[1]) < 60
-    whole, rest, share = map(int, re.search(r"pixels: ([0-9]+) ms, ([0-9]+) of it \(([0-9]+)%\)", call).groups())
+    assert re.fullmatch(r"- /translate of 64x48 pixels: [0-9.]+ s the first time\.", first)
+    idle, more = (
+        int(n.replace(",", "")) for n in re.search(r"([0-9,]+) MB idle, at most ([0-9,]+) MB", memory).groups()
+    )
+    assert idle > 100 > more >= 0
+    times, whole, rest, share = map(int, re.search(r"(\d+) times: (\d+) ms, (\d+) of it \((\d+)%\)", again).groups())
+    assert times == 2
     assert 0 < rest < whole
     assert share == pytest.approx(100 * rest / whole, abs=1)

@@ -12,7 +12,7 @@ from app_server import write_photo
 
 import app
 from unit import zero
-from unit.studio import Studio
+from unit.studio import Mistake, Studio
 from unit.web.files import kept
 from unit.web.page import Page, Stock
 from unit.words import CHINESE, ENGLISH
@@ -96,3 +96,11 @@ def test_an_equal_file_is_not_written_again(tmp_path, monkeypatch):
     assert first.stat().st_mtime_ns > before.st_mtime_ns  # it lives as long as a new one
     assert kept(b"other", "a.png") != str(first)
     assert [path.name for path in tmp_path.rglob("*") if path.is_file()] == ["a.png", "a.png"]
+
+
+def test_a_full_disk_is_one_sentence(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path))
+    monkeypatch.setattr("unit.web.files.write_atomic", lambda *_: (_ for _ in ()).throw(OSError(28, "No space left")))
+    with pytest.raises(Mistake, match="The server has no room for the result"):
+        kept(b"picture", "a.png")
+    assert "No space left" in capsys.readouterr().err

@@ -13,7 +13,7 @@ import numpy as np
 from PIL import Image
 from tqdm import tqdm
 
-from unit.images import SUFFIXES, load_image
+from unit.images import SUFFIXES, ImageError, load_image
 
 BLACK = 10  # grey levels: below it in all colours, a pixel is black
 SHARE = 0.02  # of a square that may be
@@ -50,7 +50,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         paths = [path for path in sorted(folder.iterdir()) if path.suffix.lower() in SUFFIXES]
         kept = 0
         for path in tqdm(paths, desc=folder.name, unit="photo"):
-            photo = load_image(path)
+            try:
+                photo = load_image(path)
+            except ImageError as error:
+                tqdm.write(f"{folder.name}: {error} It is left out.", file=sys.stderr)
+                continue
             found = square(photo, args.sides)
             if found is None and folder.name.startswith("test"):
                 found = square(photo, args.sides[-1:], share=1.01)

@@ -176,7 +176,7 @@ def space(options: argparse.Namespace) -> int:
 
 def measure(options: argparse.Namespace) -> int:
     if options.app:
-        for line in page():
+        for line in page(*(options.sizes or [])[:1]):
             print(line, flush=True)
         return 0
     if options.layouts:
@@ -261,7 +261,9 @@ def _parser() -> argparse.ArgumentParser:
     c.add_argument("--seconds", type=float, help="for the rounds, shared by models and sizes (default: 60)")
     c.add_argument("--quick", action="store_true", help="only what needs no building, 256x256, 5 seconds")
     c.add_argument(
-        "--app", action="store_true", help="instead: how soon the page is there, and what a call costs beside"
+        "--app",
+        action="store_true",
+        help="instead: how soon the page is there, what a call takes (of the first of --sizes)",
     )
     c.set_defaults(run=measure)
 

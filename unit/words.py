@@ -261,6 +261,7 @@ CHINESE = Words(
         ),
         "This photo is no longer here: please add it again.": "這張照片已經不在了：請再加入一次。",
         "There is not enough memory for this picture: please try a smaller one.": "記憶體不足：請換小一點的圖片。",
+        "The server has no room for the result: please try again in some minutes.": "伺服器沒有空間了：請稍後再試。",
         "There is no model {name} here: choose {names}.": "這裡沒有模型 {name}：請選擇 {names}。",
         "The direction is {direction}: choose {directions}.": "方向是 {direction}：請選擇 {directions}。",
         "{domain} is not a domain of this model: choose {domains}.": "{domain} 不是這個模型的領域：請選擇 {domains}。",

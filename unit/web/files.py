@@ -5,6 +5,7 @@ import functools
 import hashlib
 import inspect
 import io
+import sys
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -63,11 +64,15 @@ def kept(data: bytes, name: str) -> str:
     Gradio's own function for it writes an equal file again, while a browser may be reading the first.
     """
     path = Path(get_upload_folder(), hashlib.blake2b(data, digest_size=32).hexdigest(), Path(name).name)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    if path.exists():
-        path.touch()  # it is as good as new
-    else:
-        write_atomic(path, data)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if path.exists():
+            path.touch()  # it is as good as new
+        else:
+            write_atomic(path, data)
+    except OSError as error:
+        print(f"{path}: {error}", file=sys.stderr)
+        raise Mistake("The server has no room for the result: please try again in some minutes.") from error
     return str(path.resolve())
 
 

@@ -219,12 +219,8 @@ class Page:
             columns=2, height="auto", label=words("Samples"), allow_preview=False, interactive=False, elem_id="gallery"
         )
         gr.Markdown(words(texts.WALK))
-        with gr.Row():
-            self.walk = gr.Button(words("Walk"), variant="primary", min_width=140, elem_id="walk")
-            self.walk_download = self.download_button("Download the walk", "walk_download")
-        self.walk_cancel = self.cancel_button("walk_cancel")
-        self.walk_film = gr.Image(
-            label=words("Latent walk"), alt_text=words("A walk around your photo"), elem_id="walk_film", **LOOK
+        self.walk, self.walk_download, self.walk_cancel, self.walk_film = self.film_place(
+            "walk", ("Walk", "Download the walk", "Latent walk", "A walk around your photo")
         )
 
     def lay_out_between(self) -> None:
@@ -246,12 +242,8 @@ class Page:
             elem_id="position",
         )  # fmt: skip
         self.drawn_in = gr.Radio(domains, value=domains[1][1], label=words("Drawn in"), elem_id="domain")
-        with gr.Row():
-            self.journey = gr.Button(words("Make a film of it"), min_width=140, elem_id="journey")
-            self.journey_download = self.download_button("Download the film", "journey_download")
-        self.journey_cancel = self.cancel_button("journey_cancel")
-        self.journey_film = gr.Image(
-            label=words("Film"), alt_text=words("From one photo to the other and back"), elem_id="journey_film", **LOOK
+        self.journey, self.journey_download, self.journey_cancel, self.journey_film = self.film_place(
+            "journey", ("Make a film of it", "Download the film", "Film", "From one photo to the other and back")
         )
 
     def lay_out_dreams(self) -> None:
@@ -283,6 +275,18 @@ class Page:
             label=words("Link"), info=words("It brings model, direction and noise, and an example photo, never yours."),
             interactive=False, buttons=["copy"], visible=False, elem_id="link_text",
         )  # fmt: skip
+
+    def film_place(
+        self, elem_id: str, labels: tuple[str, str, str, str]
+    ) -> tuple[gr.Button, gr.DownloadButton, gr.Button, gr.Image]:
+        """A button that makes a film, one to download it, one to stop it, and the film."""
+        make, download, label, alt = labels
+        with gr.Row():
+            button = gr.Button(self.words(make), variant="primary", min_width=140, elem_id=elem_id)
+            download_button = self.download_button(download, f"{elem_id}_download")
+        cancel = self.cancel_button(f"{elem_id}_cancel")
+        look: dict[str, Any] = {"alt_text": self.words(alt), "elem_id": f"{elem_id}_film", **LOOK}
+        return button, download_button, cancel, gr.Image(label=self.words(label), **look)
 
     def download_button(self, text: str, elem_id: str, visible: bool = True) -> gr.DownloadButton:
         return gr.DownloadButton(self.words(text), interactive=False, visible=visible, min_width=140, elem_id=elem_id)
