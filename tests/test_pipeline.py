@@ -39,6 +39,12 @@ def translator() -> Translator:
     return Translator(network(), "cpu", torch.float32)
 
 
+@pytest.fixture(scope="module", params=["compact", "compact8"])
+def local(request: pytest.FixtureRequest) -> Translator:
+    """Of each layout in which a pixel depends on those around it only."""
+    return Translator(network(layout=request.param), "cpu", torch.float32)
+
+
 def photo(width: int = 40, height: int = 24, seed: int = 0) -> Image.Image:
     noise = torch.rand(1, 3, -(-height // 8), -(-width // 8), generator=torch.Generator().manual_seed(seed)) * 2 - 1
     return to_image(nn.functional.interpolate(noise, size=(height, width), mode="bicubic"))
@@ -54,7 +60,7 @@ def same(one: Image.Image, other: Image.Image) -> bool:
     return difference(one, other) == 0
 
 
-@pytest.mark.parametrize("layout", ["paper", "master2018", "compact"])
+@pytest.mark.parametrize("layout", ["paper", "master2018", "compact", "compact8"])
 @pytest.mark.parametrize("size", [(1, 1), (3, 50), (4, 4), (37, 61), (64, 32)])
 def test_every_verb_keeps_the_size(layout: Any, size: tuple[int, int]) -> None:
     translator = Translator(network(layout=layout), "cpu", torch.float32)
@@ -233,13 +239,14 @@ def test_threads_share_a_translator(translator: Translator) -> None:
 
 
 @pytest.mark.parametrize(("n_res", "n_res_shared"), [(0, 0), (1, 1), (2, 0)])
-def test_reach_is_how_far_the_network_sees(n_res: int, n_res_shared: int) -> None:
-    """The gradient of one latent pixel's 4 x 4 output pixels: nothing beyond the reach, something in its last step."""
-    model = network(n_res=n_res, n_res_shared=n_res_shared).double()
-    reach = pipeline.reach(model.config)
+@pytest.mark.parametrize("layout", ["compact", "compact8"])
+def test_reach_is_how_far_the_network_sees(layout: Any, n_res: int, n_res_shared: int) -> None:
+    """The gradient of what is drawn of one latent pixel: nothing beyond the reach, something in its last step."""
+    model = network(layout=layout, n_res=n_res, n_res_shared=n_res_shared).double()
+    reach, d = pipeline.reach(model.config), model.config.downsampling
     assert reach is not None
-    side = 2 * reach + 20
-    middle = slice(reach + 8, reach + 12)  # a latent pixel's own, somewhere in the middle
+    side = 2 * reach + 5 * d
+    middle = slice(reach + 2 * d, reach + 3 * d)  # a latent pixel's own, somewhere in the middle
     x = (torch.rand(1, 3, side, side, dtype=torch.float64) * 2 - 1).requires_grad_()
     model.translate(x, "a", "b")[..., middle, middle].square().sum().backward()
     assert x.grad is not None
@@ -250,14 +257,15 @@ def test_reach_is_how_far_the_network_sees(n_res: int, n_res_shared: int) -> Non
         assert last == middle.stop - 1 + reach
 
 
-@pytest.mark.parametrize(("height", "width"), [(4, 4), (100, 52), (512, 36), (200, 1000)])
-def test_tiles_cover_every_pixel_once(height: int, width: int) -> None:
+@pytest.mark.parametrize(("height", "width"), [(8, 8), (104, 56), (512, 40), (200, 1000)])
+@pytest.mark.parametrize("multiple", [4, 8])
+def test_tiles_cover_every_pixel_once(height: int, width: int, multiple: int) -> None:
     picture = torch.rand(height, width)
     drawn = torch.zeros(height, width)
-    for tile in tiles(height, width, 64, 8):
+    for tile in tiles(height, width, 64, 8, multiple=multiple):
         part = picture[tile.seen]
         assert max(part.shape) <= 64 + 2 * 8
-        assert all(s.start % 4 == 0 and s.stop % 4 == 0 for s in tile.seen)
+        assert all(s.start % multiple == 0 and s.stop % multiple == 0 for s in tile.seen)
         drawn[tile.core] += part[tile.kept]
     assert torch.equal(drawn, picture)
 
@@ -283,11 +291,11 @@ VERBS: list[Callable[[Translator], list[Image.Image]]] = [
 
 @pytest.mark.parametrize("draw", VERBS, ids=["translate", "noise", "grain", "cycle", "sample", "interpolate"])
 def test_tiles_cannot_be_seen(
-    draw: Callable[[Translator], list[Image.Image]], translator: Translator, monkeypatch: pytest.MonkeyPatch
+    draw: Callable[[Translator], list[Image.Image]], local: Translator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    whole = draw(translator)
+    whole = draw(local)
     monkeypatch.setattr(pipeline, "TILE", 64)
-    for one, other in zip(draw(translator), whole, strict=True):
+    for one, other in zip(draw(local), whole, strict=True):
         assert difference(one, other) <= 1
 
 

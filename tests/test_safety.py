@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 import torch
+import torch.nn.functional as F
 
 from tests.photos import seasons
 from tests.test_parallel import make_config, steps_logged
@@ -18,6 +19,8 @@ from tests.test_train import assert_same, one_batch
 from train.config import TrainConfig
 from train.loop import Diverged, save, schedule, train, train_step, update
 from train.state import TrainState, checkpoints, read_newest
+from unit.hub import save_pretrained
+from unit.unit import UNIT
 
 
 @pytest.fixture(scope="module")
@@ -260,3 +263,24 @@ def test_init_goes_on_from_exported_weights(config, tmp_path):
     wider = dataclasses.replace(config, init=str(folder), model=dataclasses.replace(config.model, dim=8))
     with pytest.raises(ValueError, match="has dim 4, and this run 8"):
         TrainState.build(wider)
+
+
+def test_compact8_grows_from_compact(config, tmp_path):
+    """Shown a picture, the grown encoders say what the small ones say of it at half the size; so do the decoders,
+    as far as they are the same."""
+    small = UNIT(config.model)
+    with torch.no_grad():  # residual blocks start as the identity
+        for p in small.parameters():
+            p.add_(0.05 * torch.randn_like(p))
+    save_pretrained(small, tmp_path / "small", dtype=torch.float32)
+    model = dataclasses.replace(config.model, layout="compact8", image_size=64)
+    large = TrainState.build(dataclasses.replace(config, init=str(tmp_path / "small"), model=model)).model
+
+    x = torch.rand(2, 3, 32, 48) * 2 - 1
+    last = config.model.n_res + 3
+    for domain in ("a", "b"):
+        z = small.encode(F.avg_pool2d(x, 2), domain).mean
+        torch.testing.assert_close(large.encode(x, domain).mean, z)
+        parts = [(net.decoder_shared, getattr(net, f"decoder_{domain}")[:last]) for net in (small, large)]
+        torch.testing.assert_close(*(own(shared(z)) for shared, own in parts))
+        assert large.decode(z, domain).shape == (2, 3, 32, 48)

@@ -119,6 +119,8 @@ def test_forward_is_figure_1(layout):
     }
     for name, value in expected.items():
         torch.testing.assert_close(getattr(out, name), value, msg=name)
+    d = model.config.downsampling
+    assert out.mu_ab.shape == (2, 16, 16 // d, 24 // d)
     assert out.x_ab.shape == (2, 1, 16, 24)
     assert out.x_ba.shape == (2, 3, 16, 24)
 
@@ -194,9 +196,10 @@ def test_interpolation_starts_and_ends_at_the_translations():
     assert len(path) == 4
 
 
-def test_a_constant_picture_has_no_checkerboard():
+@pytest.mark.parametrize("layout", ["compact", "compact8"])
+def test_a_constant_picture_has_no_checkerboard(layout):
     """Resize-convolution draws a flat latent flat: no period-2 pattern away from the border, whatever the weights."""
-    model = tiny("compact")
+    model = tiny(layout)
     z = torch.randn(1, 16, 1, 1).expand(1, 16, 24, 24)
     inside = model.decode(z, "a")[..., 40:-40, 40:-40]
     torch.testing.assert_close(inside, inside[..., :1, :1].expand_as(inside), atol=1e-5, rtol=0)
@@ -208,6 +211,8 @@ def test_clear_errors():
         model.encode(photos(size=(15, 16)), "a")
     with pytest.raises(ValueError, match="multiples of 4"):
         model.sample(1, (18, 16))
+    with pytest.raises(ValueError, match="multiples of 8"):
+        tiny("compact8").encode(photos(size=(20, 16)), "a")
     with pytest.raises(ValueError, match='say "a" or "b"'):
         model.encode(photos(), "summer")
     with pytest.raises(ValueError, match="choose one of paper, master2018, compact"):

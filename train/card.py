@@ -138,8 +138,11 @@ def card(training: Mapping[str, Any], metrics: Mapping[str, Any] | None = None, 
 def command(config: Mapping[str, Any]) -> str:
     """The `python -m train PRESET ...` that has these options, without the folder and the repository of the run."""
     options = _flat(complete(config))
-    preset = options["model.layout"]  # they have the same names
-    usual = _flat(json.loads(presets("")[preset][1].to_json()))
+    preset, usual = next(
+        (name, _flat(json.loads(config.to_json())))
+        for name, (_, config) in presets("").items()
+        if config.model.layout == options["model.layout"]
+    )
     words = [preset, "--data", options["data"]]
     for name, value in usual.items():
         if name not in OWN and options[name] != value:

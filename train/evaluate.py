@@ -34,7 +34,6 @@ from train.metrics import Measured, Probe, fid, fit_probe, kid, perceptual, shar
 from train.source import DataError, find_data, list_photos
 from unit.hub import load_pretrained, write_atomic
 from unit.images import ImageError, load_image, pad_to_multiple, to_tensor
-from unit.layouts import DOWNSAMPLING
 from unit.pipeline import BORDER, Translator, best_device, memory_format, reach
 from unit.unit import UNIT, Domain
 
@@ -176,7 +175,8 @@ def draw(model: UNIT, x: Tensor, source: Domain, target: Domain, **noise: Any) -
     """Photos (N, C, H, W) drawn in `target`, as Translator draws and saves one: same border, 256 levels. float32."""
     parameter = next(model.parameters())
     # As in unit/pipeline.py: what is mirrored round a picture would count in the statistics of an instance norm.
-    padded, (rows, columns) = pad_to_multiple(x, DOWNSAMPLING, 0 if reach(model.config) is None else BORDER)
+    border = 0 if reach(model.config) is None else BORDER
+    padded, (rows, columns) = pad_to_multiple(x, model.config.downsampling, border)
     padded = padded.to(parameter.device, parameter.dtype, memory_format=memory_format(parameter.device))
     drawn = model.translate(padded, source, target, **noise)[..., rows, columns]
     return drawn.float().clamp(-1, 1).add(1).mul(127.5).round().div(127.5).sub(1)

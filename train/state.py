@@ -6,7 +6,8 @@ import functools
 import hashlib
 import json
 import os
-from dataclasses import dataclass, field
+import re
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import torch
@@ -192,13 +193,30 @@ _COUNTERS = {"step": int, "seconds": float, "skipped": int}
 
 
 def start_from(source: str, model: UNIT) -> None:
-    """Give `model` the weights of an exported one. Raises ValueError if that one is not built alike."""
+    """Give `model` the weights of an exported one, grown if need be. Raises ValueError if it is not built alike."""
     other = load_pretrained(source)
+    weights, layout = other.state_dict(), other.config.layout
+    if (layout, model.config.layout) == ("compact", "compact8"):
+        weights, layout = model.state_dict() | grow(weights, other.config.n_res), "compact8"
     for name in ("layout", "channels_a", "channels_b", "dim", "n_res", "n_res_shared"):
-        theirs, ours = getattr(other.config, name), getattr(model.config, name)
+        theirs, ours = getattr(replace(other.config, layout=layout), name), getattr(model.config, name)
         if theirs != ours:
             raise ValueError(f"--init {source} has {name} {theirs}, and this run {ours}: set --model to the same.")
-    model.load_state_dict(other.state_dict())
+    model.load_state_dict(weights)
+
+
+def grow(weights: dict[str, Tensor], n_res: int) -> dict[str, Tensor]:
+    """Weights of a `compact` network as those of a `compact8` one, for pictures of twice the side.
+
+    The first convolutions see the mean of 2x2 pixels where they saw one, so the encoders make of a picture what they
+    made of it at half its size. The middle is as it was. The decoders' last two layers are missing: they are new.
+    """
+    old_last = re.compile(rf"decoder_[ab]\.{n_res + 3}\.")  # behind the blocks, a layer, its norm and its activation
+    grown = {name: weight for name, weight in weights.items() if not old_last.match(name)}
+    for name in ("encoder_a.1.weight", "encoder_b.1.weight"):
+        patch = weights[name].unflatten(1, (-1, 2, 2))  # (2 dim, C, 2, 2, 3, 3): what PixelUnshuffle makes channels of
+        grown[name] = patch.repeat_interleave(2, 2).repeat_interleave(2, 3).flatten(1, 3) / 4
+    return grown
 
 
 def forget_activations(model: UNIT) -> None:

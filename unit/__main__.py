@@ -20,7 +20,6 @@ from tqdm import tqdm  # type: ignore[import-untyped]
 from unit.benchmark import CONFIGS, SIZES, benchmark, page
 from unit.hub import CARD, CONFIG, WEIGHTS, find_checkpoint, load_pretrained, write_atomic
 from unit.images import SUFFIXES
-from unit.layouts import DOWNSAMPLING
 from unit.pipeline import Translator
 from unit.unit import UNIT, UNITConfig
 
@@ -192,8 +191,8 @@ def measure(options: argparse.Namespace) -> int:
 
 
 def flops(config: UNITConfig, width: int, height: int) -> int:
-    """Floating point operations to translate one picture, sides rounded up to multiples of 4, nothing mirrored."""
-    h, w = (-(-side // DOWNSAMPLING) * DOWNSAMPLING for side in (height, width))
+    """Floating point operations to translate one picture, sides rounded up to whole latent pixels, nothing mirrored."""
+    h, w = (-(-side // config.downsampling) * config.downsampling for side in (height, width))
     with torch.device("meta"), FlopCounterMode(display=False) as counter:
         UNIT(config).translate(torch.empty(1, config.channels_a, h, w), "a", "b")
     return counter.get_total_flops()

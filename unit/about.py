@@ -20,7 +20,7 @@ def facts(translator: Translator, folder: Path | None) -> str:
         f"- **Network**: {translator.parameters / 1e6:.1f} million parameters for both domains, layout "
         f"`{config.layout}`; the last {_blocks(config.n_res_shared)} of both encoders and the first of both decoders "
         "are shared.",
-        f"- **Latent**: {4 * config.dim} numbers for every 4 x 4 pixels.",
+        f"- **Latent**: {4 * config.dim} numbers for every {config.downsampling} x {config.downsampling} pixels.",
         f"- **Trained on** crops of {config.image_size} pixels.",
     ]
     return "\n".join([*lines, "", measures(folder)])

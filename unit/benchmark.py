@@ -30,15 +30,15 @@ from PIL import Image
 from torch import Generator, Tensor, nn
 
 from unit.images import to_image
-from unit.layouts import DOWNSAMPLING
 from unit.pipeline import Translator, best_dtype
 from unit.unit import UNIT, Domain, Gaussian, UNITConfig
 
 SIZES = ((256, 256), (512, 384), (1024, 768))  # width, height
 PAGE = (640, 480)  # what the page looks at of most photos
 PLAIN = "eager fp32"  # what the others are compared with
-CONFIGS = {  # the sizes of the trainer's presets
+CONFIGS = {  # as large as in the presets of the trainer
     "compact": UNITConfig(layout="compact", image_size=128, dim=32),
+    "compact8": UNITConfig(layout="compact8", image_size=128, dim=32),
     "paper": UNITConfig(layout="paper", image_size=256, dim=64),
     "master2018": UNITConfig(layout="master2018", image_size=256, dim=64, n_res=4, n_res_shared=0),
 }
@@ -273,8 +273,9 @@ def _translator(model: UNIT, build: Build) -> Translator:
     model = copy.deepcopy(model).requires_grad_(False).float().to(memory_format=torch.channels_last)
     encoder = nn.Sequential(*model.encoder_a, *model.encoder_shared).eval()
     decoder = nn.Sequential(*model.decoder_shared, *model.decoder_b).eval()
-    x, z = torch.zeros(1, model.config.channels_a, 128, 96), torch.zeros(1, 4 * model.config.dim, 32, 24)
-    networks: Any = _Networks(build(encoder, x, DOWNSAMPLING), build(decoder, z, 1))
+    d = model.config.downsampling
+    x, z = torch.zeros(1, model.config.channels_a, 32 * d, 24 * d), torch.zeros(1, 4 * model.config.dim, 32, 24)
+    networks: Any = _Networks(build(encoder, x, d), build(decoder, z, 1))
     translator._model = networks
     return translator
 

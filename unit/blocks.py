@@ -1,4 +1,4 @@
-"""The bricks of the three layouts: residual blocks, normalisation, up- and down-sampling.
+"""The bricks of the layouts: residual blocks, normalisation, up- and down-sampling.
 
 Tensors in, tensors out: (N, C, H, W) everywhere. Nothing here knows about images, devices or training.
 """

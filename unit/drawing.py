@@ -11,7 +11,6 @@ from PIL import Image
 from torch import Tensor
 
 from unit.images import to_image
-from unit.layouts import DOWNSAMPLING
 
 Window = tuple[slice, slice]  # rows, columns
 
@@ -22,14 +21,14 @@ class Tile(NamedTuple):
     kept: Window  # that part within `seen`
 
 
-def tiles(height: int, width: int, side: int, margin: int, overlap: int = 0) -> list[Tile]:
-    """Cover a picture, whose sides are multiples of 4, with tiles, row by row.
+def tiles(height: int, width: int, side: int, margin: int, overlap: int = 0, *, multiple: int = 4) -> list[Tile]:
+    """Cover a picture with tiles, row by row. All edges are at multiples of `multiple`, as the picture's sides are.
 
     side: at most so many pixels of the picture are drawn at once, along each side.
     margin: at most so many more are shown all round, so that what is drawn has its surroundings.
-    overlap: so many are drawn twice where two tiles meet. All three are multiples of 4.
+    overlap: so many are drawn twice where two tiles meet. All three are multiples of `multiple`.
     """
-    spans = (_spans(length, side, margin, overlap) for length in (height, width))
+    spans = (_spans(length, side, margin, overlap, multiple) for length in (height, width))
     return [Tile(*zip(rows, columns, strict=True)) for rows, columns in product(*spans)]
 
 
@@ -118,12 +117,12 @@ class Drawing(Iterator[None]):
             self._image.paste(self._row, (-left, rows.start - top), mask)
 
 
-def _spans(length: int, side: int, margin: int, overlap: int) -> list[tuple[slice, slice, slice]]:
+def _spans(length: int, side: int, margin: int, overlap: int, multiple: int) -> list[tuple[slice, slice, slice]]:
     """Tiles along one side, as (seen, core, kept)."""
     if length <= side + 2 * margin:
         return [(slice(0, length),) * 3]
     count = math.ceil((length - overlap) / (side - overlap))
-    step = math.ceil((length - overlap) / count / DOWNSAMPLING) * DOWNSAMPLING  # tiles of about equal size
+    step = math.ceil((length - overlap) / count / multiple) * multiple  # tiles of about equal size
     spans = []
     for start in range(0, length - overlap, step):
         stop = min(start + step + overlap, length)

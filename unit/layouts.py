@@ -1,10 +1,11 @@
-"""The three networks a UNIT can be made of, each one function: encoder, decoder and the block they share.
+"""The networks a UNIT can be made of: encoder, decoder and the block they share, each one function.
 
     paper        the 2017 networks of the NIPS paper, as its authors released them
     master2018   the authors' 2018 rewrite: instance norm, reflection padding, nothing shared
     compact      ours: quick on a CPU, and its output at a pixel depends only on the pixels around it
+    compact8     compact with half as many latent pixels along each side: a quarter of the work for each picture pixel
 
-All work at a quarter of the image's resolution in the middle, with 4 * dim channels, and draw in [-1, 1].
+All have 4 * dim channels in the middle, at 1 / `downsampling` of the picture's resolution, and draw in [-1, 1].
 """
 
 from collections.abc import Callable
@@ -22,14 +23,14 @@ from unit.blocks import (
     init_normal,
 )
 
-DOWNSAMPLING = 4  # image pixels per latent pixel, along each side
-
 
 class Layout(NamedTuple):
-    encoder: Callable[[int, int], nn.Sequential]  # (channels, dim) -> image (N, channels, H, W) to (N, 4 dim, H/4, W/4)
+    encoder: Callable[[int, int], nn.Sequential]  # (channels, dim) -> image (N, channels, H, W) to (N, 4 dim, h, w)
     decoder: Callable[[int, int], nn.Sequential]  # (channels, dim) -> the way back
     block: Callable[[int], nn.Module]  # channels -> one residual block at the latent resolution
     init: Callable[[nn.Module], None]  # for Module.apply: how each layer starts
+    downsampling: int = 4  # H/h and W/w: picture pixels for each latent pixel, along each side
+    local: bool = False  # whether a pixel that is drawn depends on the photo's pixels around it only
 
 
 def _paper_encoder(channels: int, dim: int) -> nn.Sequential:
@@ -68,15 +69,16 @@ def _master_decoder(channels: int, dim: int) -> nn.Sequential:
     )  # fmt: skip
 
 
-def _compact_encoder(channels: int, dim: int) -> nn.Sequential:
-    # Full resolution is where a CPU spends its time on memory, so the first convolution already works on 2x2 pixels.
+def _compact_encoder(channels: int, dim: int, patch: int = 2) -> nn.Sequential:
+    # Full resolution is where a CPU spends its time on memory, so the first convolution already works on patches.
     to_latent = nn.Conv2d(2 * dim, 4 * dim, 4, stride=2, padding=1)
     # The posterior's noise has variance one. Means that start at about four standard deviations let the decoders see
     # the photo from the first step; from PyTorch's own start they first have to rise above the noise.
     nn.init.normal_(to_latent.weight, std=0.2)
     return nn.Sequential(
-        nn.PixelUnshuffle(2), nn.Conv2d(4 * channels, 2 * dim, 3, padding=1), LayerNorm2d(2 * dim), nn.SiLU(), to_latent
-    )
+        nn.PixelUnshuffle(patch), nn.Conv2d(patch**2 * channels, 2 * dim, 3, padding=1),
+        LayerNorm2d(2 * dim), nn.SiLU(), to_latent,
+    )  # fmt: skip
 
 
 def _compact_decoder(channels: int, dim: int) -> nn.Sequential:
@@ -87,8 +89,25 @@ def _compact_decoder(channels: int, dim: int) -> nn.Sequential:
     )  # fmt: skip
 
 
+def _compact8_encoder(channels: int, dim: int) -> nn.Sequential:
+    return _compact_encoder(channels, dim, patch=4)
+
+
+def _compact8_decoder(channels: int, dim: int) -> nn.Sequential:
+    return nn.Sequential(
+        FoldedUpConv(4 * dim, 2 * dim), LayerNorm2d(2 * dim), nn.SiLU(),
+        FoldedUpConv(2 * dim, dim), LayerNorm2d(dim), nn.SiLU(),
+        FoldedUpConv(dim, channels), nn.Tanh(),
+    )  # fmt: skip
+
+
+def _as_pytorch(module: nn.Module) -> None:
+    """PyTorch's own start, but for what the layers themselves have set."""
+
+
 LAYOUTS = {
     "paper": Layout(_paper_encoder, _paper_decoder, lambda c: InstanceResBlock(c, "zeros"), init_normal),
     "master2018": Layout(_master_encoder, _master_decoder, lambda c: InstanceResBlock(c, "reflect"), init_kaiming),
-    "compact": Layout(_compact_encoder, _compact_decoder, PreNormResBlock, lambda module: None),  # PyTorch's own
+    "compact": Layout(_compact_encoder, _compact_decoder, PreNormResBlock, _as_pytorch, 4, True),
+    "compact8": Layout(_compact8_encoder, _compact8_decoder, PreNormResBlock, _as_pytorch, 8, True),
 }

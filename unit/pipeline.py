@@ -13,7 +13,7 @@ from torch import Generator, Tensor
 from unit.drawing import Drawing, Tile, Window, cut, tiles
 from unit.hub import load_pretrained
 from unit.images import Padded, load_image
-from unit.layouts import DOWNSAMPLING
+from unit.layouts import LAYOUTS
 from unit.noise import noise_map
 from unit.unit import UNIT, Domain, UNITConfig
 
@@ -63,7 +63,7 @@ class Translator:
     seed means the same picture on every device, up to rounding.
 
     Large pictures are drawn in tiles, and the network needs no more memory for them than for one; `draw` hands them out
-    one by one. In the compact layout the result is that of drawing them whole. The other layouts look at the whole
+    one by one. In the compact layouts the result is that of drawing them whole. The other layouts look at the whole
     picture, and are shown it up to about a megapixel (see `piece`). Of larger ones they draw pieces that overlap and
     are blended: there is no seam, but each piece is taken for a picture of its own, with its own contrast.
     """
@@ -104,17 +104,18 @@ class Translator:
     def encode(self, image: Photo, domain: str) -> Latent:
         """A photo of `domain` -> its latent: the slow half of a translation, done once for many drawings.
 
-        A latent is larger than its photo: 4 dim numbers for every 16 pixels. Raises ValueError for an unknown domain.
+        A latent holds 4 dim numbers for every d x d pixels, so it may be larger than its photo. Raises ValueError for
+        an unknown domain.
         """
         a = self._domain(domain)
         photo, size = self._photo(image)
         x = self._pad(photo, self._channels(a))
-        h, w = _latent_shape(x.shape)
+        h, w = self._latent_shape(x.shape)
         mean = torch.empty(1, 4 * self.config.dim, h, w, device=self.device, dtype=self.dtype)
-        parts = _piece(*x.shape) if self._reach is None else tiles(*x.shape, TILE, self._reach)
+        parts = _piece(*x.shape) if self._reach is None else self._tiles(x.shape, TILE, self._reach)
         for tile in parts:
             part = self._encode(x, tile.seen, a)
-            cut(mean, _latent(tile.core)).copy_(cut(part, _latent(tile.kept)))
+            cut(mean, self._latent(tile.core)).copy_(cut(part, self._latent(tile.kept)))
         return Latent(mean, x.crop, size)
 
     @torch.inference_mode()
@@ -164,7 +165,7 @@ class Translator:
         """A photo of the other domain, drawn in `target`.
 
         temperature: how much noise is added in the latent; 0 is none, 1 what the network was trained with.
-        grain: side of the squares that share one value of the noise, in latent pixels (4 picture pixels each).
+        grain: side of the squares that share one value of the noise, in latent pixels of 4 or 8 picture pixels.
         seed: of the noise; None draws a new one each time. Of pictures above 16 megapixels (at dim 32; see
         `unit.noise`) fine noise is drawn square by square, so there it is not what `UNIT.translate` draws.
 
@@ -223,7 +224,7 @@ class Translator:
             raise ValueError(f"cannot draw {n} pairs of {width} x {height} pixels: every number must be 1 or more")
         generator = _generator(seed)
         blank = self._pad(Image.new("L", (width, height)), 1)
-        h, w = _latent_shape(blank.shape)
+        h, w = self._latent_shape(blank.shape)
         origin = Latent(torch.zeros(1).expand(1, 4 * self.config.dim, h, w), blank.crop, (width, height))
         etas = (self._noise((h, w), temperature, grain, generator) for _ in range(n))
         return [(self._decode(origin, "a", eta), self._decode(origin, "b", eta)) for eta in etas]
@@ -255,7 +256,7 @@ class Translator:
     ) -> Drawing:
         """Tile by tile from photo to drawing: the latent of a whole large photo would take ten times its memory."""
         x = self._pad(photo, self._channels(a))
-        eta = self._noise(_latent_shape(x.shape), temperature, grain, _generator(seed))
+        eta = self._noise(self._latent_shape(x.shape), temperature, grain, _generator(seed))
         return self._draw(lambda seen: self._encode(x, seen, a), eta, b, x.shape, x.crop, size)
 
     def _encode(self, x: Padded, seen: Window, a: Domain) -> Tensor:
@@ -263,10 +264,10 @@ class Translator:
 
     def _decode(self, latent: Latent, b: Domain, eta: Noise | None) -> Image.Image:
         def mean(seen: Window) -> Tensor:
-            return self._send(cut(latent.mean, _latent(seen)))
+            return self._send(cut(latent.mean, self._latent(seen)))
 
         h, w = _sides(latent.mean)
-        shape = DOWNSAMPLING * h, DOWNSAMPLING * w
+        shape = self.config.downsampling * h, self.config.downsampling * w
         return self._draw(mean, eta, b, shape, latent.crop, latent.size).finish()
 
     def _draw(
@@ -283,22 +284,34 @@ class Translator:
         def draw(seen: Window) -> Tensor:
             z = mean(seen)
             if eta is not None:
-                z = z + self._send(eta(_latent(seen)))
+                z = z + self._send(eta(self._latent(seen)))
             return self._model.decode(z, b)
 
         if self._reach is not None:
-            return Drawing(draw, tiles(*shape, TILE, self._reach), crop, size)
-        side = piece(self.config)
+            return Drawing(draw, self._tiles(shape, TILE, self._reach), crop, size)
+        side, d = piece(self.config), self.config.downsampling
         if shape[0] * shape[1] <= side**2:
             return Drawing(draw, _piece(*shape), crop, size)
-        overlap = min(OVERLAP, side // 4 // DOWNSAMPLING * DOWNSAMPLING)
-        return Drawing(draw, tiles(*shape, side - 2 * BORDER, BORDER, overlap), crop, size, overlap)
+        overlap = min(OVERLAP, side // 4 // d * d)
+        return Drawing(draw, self._tiles(shape, side - 2 * BORDER, BORDER, overlap), crop, size, overlap)
+
+    def _tiles(self, shape: tuple[int, int], side: int, margin: int, overlap: int = 0) -> list[Tile]:
+        return tiles(*shape, side, margin, overlap, multiple=self.config.downsampling)
+
+    def _latent(self, window: Window) -> Window:
+        rows, columns = (slice(s.start // self.config.downsampling, s.stop // self.config.downsampling) for s in window)
+        return rows, columns
+
+    def _latent_shape(self, shape: tuple[int, int]) -> tuple[int, int]:
+        height, width = shape
+        return height // self.config.downsampling, width // self.config.downsampling
 
     def _pad(self, photo: Image.Image, channels: int) -> Padded:
+        d = self.config.downsampling
         if self._reach is not None:
-            return Padded(photo, channels, DOWNSAMPLING, BORDER)
+            return Padded(photo, channels, d, BORDER)
         # Statistics over the picture should be of the picture only, but there are none of a single latent pixel.
-        return Padded(photo, channels, DOWNSAMPLING, 0 if min(photo.size) > DOWNSAMPLING else DOWNSAMPLING)
+        return Padded(photo, channels, d, 0 if min(photo.size) > d else d)
 
     def _noise(self, shape: tuple[int, int], temperature: float, grain: int, generator: Generator) -> Noise | None:
         """temperature * eta, eta ~ N(0, 1), of a latent of `shape`, on the CPU. None for temperature 0."""
@@ -334,35 +347,25 @@ class Translator:
 def reach(config: UNITConfig) -> int | None:
     """How many pixels from an output pixel an input pixel can be and still matter to it; None: any number.
 
-    Counted at the latent resolution, for the compact layout. The encoder sees one latent pixel beyond its own before
+    Counted at the latent resolution, for the compact layouts. The encoder sees one latent pixel beyond its own before
     the first residual block, the decoder one after the last, and each block, two 3x3 convolutions, two more. The
     layouts with instance norm look at the whole picture.
     """
-    if config.layout != "compact":
+    if not LAYOUTS[config.layout].local:
         return None
     blocks = 2 * (config.n_res + config.n_res_shared)  # those of the encoder and those of the decoder
-    return DOWNSAMPLING * (1 + 2 * blocks + 1)
+    return config.downsampling * (1 + 2 * blocks + 1)
 
 
 def piece(config: UNITConfig) -> int:
-    """The side in pixels, a multiple of 4, of the largest square that a layout without a reach is shown at once."""
+    """Pixels, in whole latent ones: side of the largest square that a layout without a reach is shown at once."""
     side = math.isqrt(PIECE // (BYTES[config.layout] * config.dim))
-    return side // DOWNSAMPLING * DOWNSAMPLING
+    return side // config.downsampling * config.downsampling
 
 
 def _piece(height: int, width: int) -> list[Tile]:
     """A single tile of it all."""
     return tiles(height, width, max(height, width), 0)
-
-
-def _latent(window: Window) -> Window:
-    rows, columns = (slice(s.start // DOWNSAMPLING, s.stop // DOWNSAMPLING) for s in window)
-    return rows, columns
-
-
-def _latent_shape(shape: tuple[int, int]) -> tuple[int, int]:
-    height, width = shape
-    return height // DOWNSAMPLING, width // DOWNSAMPLING
 
 
 def _sides(x: Tensor) -> tuple[int, int]:

@@ -11,7 +11,7 @@ from typing import Literal, NamedTuple
 import torch
 from torch import Generator, Tensor, nn
 
-from unit.layouts import DOWNSAMPLING, LAYOUTS
+from unit.layouts import LAYOUTS
 from unit.losses import gaussian_kl, reconstruction
 
 Domain = Literal["a", "b"]  # the paper's X_1 and X_2
@@ -26,7 +26,7 @@ class UNITConfig:
     """Which class reads this file."""
     format: int = 1
     """Version of this file; a newer one is refused, not guessed at."""
-    layout: Literal["paper", "master2018", "compact"] = "compact"
+    layout: Literal["paper", "master2018", "compact", "compact8"] = "compact"
     """Which networks (see unit/layouts.py)."""
     domain_a: str = "a"
     """What people call domain a, for example "summer"."""
@@ -47,11 +47,16 @@ class UNITConfig:
     n_res_shared: int = 1
     """Residual blocks tied between the domains, at the end of the encoders and again at the start of the decoders."""
 
+    @property
+    def downsampling(self) -> int:
+        """Picture pixels for each latent pixel, along each side: the d below."""
+        return LAYOUTS[self.layout].downsampling
+
 
 class Gaussian(NamedTuple):
     """q(z|x) = N(mean, I): the paper's posterior, whose variance is one and not learned."""
 
-    mean: Tensor  # (N, 4 dim, H/4, W/4)
+    mean: Tensor  # (N, 4 dim, H/d, W/d)
 
     def sample(self, *, temperature: float = 1.0, generator: Randomness = None, grain: int = 1) -> Tensor:
         """z = mean + temperature * eta, eta ~ N(0, I): the reparameterisation trick. Same shape as `mean`."""
@@ -106,7 +111,7 @@ class UNITOutput(NamedTuple):
     x_ba: Tensor
     x_aba: Tensor  # there and back again
     x_bab: Tensor
-    mu_a: Tensor  # posterior means (N, 4 dim, H/4, W/4) of x_a, x_b, x_ab and x_ba
+    mu_a: Tensor  # posterior means (N, 4 dim, H/d, W/d) of x_a, x_b, x_ab and x_ba
     mu_b: Tensor
     mu_ab: Tensor
     mu_ba: Tensor
@@ -153,7 +158,7 @@ class UNIT(nn.Module):
     E_1 = encoder_a then encoder_shared, G_1 = decoder_shared then decoder_a, likewise for b: the shared modules are
     the weight-sharing constraint, one object and not two kept equal. `config.n_res_shared = 0` removes it.
 
-    Image sides must be multiples of 4; `unit.Translator` pads and crops for you.
+    Image sides must be multiples of d = `config.downsampling`; `unit.Translator` pads and crops for you.
     """
 
     def __init__(self, config: UNITConfig = UNITConfig()):
@@ -175,14 +180,15 @@ class UNIT(nn.Module):
         self.apply(layout.init)
 
     def encode(self, x: Tensor, domain: Domain) -> Gaussian:
-        """x: (N, C, H, W) in [-1, 1], H and W multiples of 4 -> q(z|x) over (N, 4 dim, H/4, W/4)."""
-        if x.shape[-1] % DOWNSAMPLING or x.shape[-2] % DOWNSAMPLING:
-            raise ValueError(f"image sides must be multiples of {DOWNSAMPLING}, got {tuple(x.shape)}")
+        """x: (N, C, H, W) in [-1, 1], H and W multiples of d -> q(z|x) over (N, 4 dim, H/d, W/d)."""
+        d = self.config.downsampling
+        if x.shape[-1] % d or x.shape[-2] % d:
+            raise ValueError(f"image sides must be multiples of {d}, got {tuple(x.shape)}")
         encoder = self.encoder_a if _is_a(domain) else self.encoder_b
         return Gaussian(self.encoder_shared(encoder(x)))
 
     def decode(self, z: Tensor, domain: Domain) -> Tensor:
-        """z: (N, 4 dim, h, w) -> image (N, C, 4h, 4w) in [-1, 1], drawn in `domain`."""
+        """z: (N, 4 dim, h, w) -> image (N, C, d h, d w) in [-1, 1], drawn in `domain`."""
         decoder = self.decoder_a if _is_a(domain) else self.decoder_b
         return decoder(self.decoder_shared(z))
 
@@ -193,7 +199,7 @@ class UNIT(nn.Module):
         identity: also show each photo to the encoder of the other domain, for the loss of that name.
         """
         q_a, q_b = self.encode(x_a, "a"), self.encode(x_b, "b")  # mean (N, 4 dim, H/4, W/4)
-        z = torch.cat([q.sample(generator=generator) for q in (q_a, q_b)])  # (2N, 4 dim, H/4, W/4)
+        z = torch.cat([q.sample(generator=generator) for q in (q_a, q_b)])  # (2N, 4 dim, H/d, W/d)
         x_aa, x_ba = self.decode(z, "a").chunk(2)  # each (N, C, H, W)
         x_ab, x_bb = self.decode(z, "b").chunk(2)
 
@@ -225,9 +231,10 @@ class UNIT(nn.Module):
 
     def sample(self, n: int, size: tuple[int, int], *, generator: Generator | None = None) -> tuple[Tensor, Tensor]:
         """CoGAN: z ~ N(0, I) drawn in both domains. Two batches (n, C, H, W) for `size` = (H, W), in pairs."""
-        if size[0] % DOWNSAMPLING or size[1] % DOWNSAMPLING:
-            raise ValueError(f"image sides must be multiples of {DOWNSAMPLING}, got {size}")
-        h, w = size[0] // DOWNSAMPLING, size[1] // DOWNSAMPLING
+        d = self.config.downsampling
+        if size[0] % d or size[1] % d:
+            raise ValueError(f"image sides must be multiples of {d}, got {size}")
+        h, w = size[0] // d, size[1] // d
         weight = next(self.parameters())
         z = latent_noise(weight.new_empty(n, 4 * self.config.dim, h, w), generator=generator)
         return self.decode(z, "a"), self.decode(z, "b")

@@ -234,7 +234,7 @@ CHINESE = Words(
         ),
         "residual block": "1 個殘差區塊",
         "{n} residual blocks": "{n} 個殘差區塊",
-        "- **Latent**: {n} numbers for every 4 x 4 pixels.": "- **潛在空間**：每 4 x 4 像素 {n} 個數值。",
+        "- **Latent**: {n} numbers for every {w} x {h} pixels.": "- **潛在空間**：每 {w} x {h} 像素 {n} 個數值。",
         "- **Trained on** crops of {n} pixels.": "- **訓練時**看的是 {n} 像素的裁切。",
         "No measures of these weights have been published yet.": "這些權重還沒有公開的評量。",
         "Judged by {judge} on held-out photos of {data}, {n} px.": (
