@@ -5,7 +5,15 @@ import torch
 import torch.nn.functional as F
 from torch.distributions import Bernoulli, Laplace, Normal, kl_divergence
 
-from unit.losses import discriminator_gan, gaussian_kl, generator_gan, r1_penalty, reconstruction, weighted_sum
+from unit.losses import (
+    discriminator_gan,
+    gaussian_kl,
+    generator_gan,
+    perceptual,
+    r1_penalty,
+    reconstruction,
+    weighted_sum,
+)  # fmt: skip
 
 torch.manual_seed(0)
 MEAN = torch.randn(2, 3, 4, 5)
@@ -22,6 +30,16 @@ def test_reconstruction_is_the_laplacian_likelihood_but_for_a_constant():
     x = torch.randn_like(MEAN)
     likelihood = Laplace(MEAN, 1.0).log_prob(x).mean()
     torch.testing.assert_close(reconstruction(MEAN, x), -likelihood - torch.log(torch.tensor(2.0)))
+
+
+def test_perceptual_is_in_units_of_the_original():
+    """By hand: maps off by half their mean size, and by none; no matter how large the features are, or how many."""
+    fine, coarse = torch.randn(2, 4, 8, 8), torch.randn(2, 16, 2, 2)
+    off = fine + 0.5 * fine.abs().mean((1, 2, 3), keepdim=True) * torch.randn_like(fine).sign()
+    torch.testing.assert_close(perceptual([off, coarse], [fine, coarse]), torch.tensor(0.25))
+    torch.testing.assert_close(perceptual([100 * off, coarse], [100 * fine, coarse]), torch.tensor(0.25))
+    unrelated = perceptual([torch.randn(4, 64, 8, 8)], [torch.randn(4, 64, 8, 8)])
+    assert unrelated == pytest.approx(2**0.5, abs=0.02)  # the mean of |N(0, 2)| over that of |N(0, 1)|
 
 
 def test_bce_is_the_paper_s_cross_entropy():

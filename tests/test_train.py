@@ -14,10 +14,11 @@ from train.benchmark import plain_step
 from train.config import LossWeights, TrainConfig, presets
 from train.data import batches
 from train.export import export
-from train.loop import compile_networks, train, train_step
+from train.loop import compile_networks, draw, generator_losses, train, train_step
 from train.state import TrainState
 from unit import UNIT, UNITConfig, load_pretrained
 from unit.layouts import LAYOUTS
+from unit.losses import perceptual
 from unit.pipeline import best_dtype
 
 
@@ -117,6 +118,26 @@ def test_the_discriminator_step_leaves_no_trace_in_the_generator(config):
     assert not all(torch.equal(p, q) for p, q in zip(before_d, state.discriminator.parameters(), strict=True))
 
 
+def test_the_perceptual_loss_compares_reconstructions_and_photos(config):
+    config = dataclasses.replace(config, discriminator="projected", weights=LossWeights(perceptual=1))
+    state = TrainState.build(config)
+    x_a, x_b = one_batch(config)
+    views = draw(state, x_a, x_b, 0)
+    expected = sum(
+        perceptual(state.look(x_hat)[1:], state.look(x)[1:])
+        for x_hat, x in ((views.out.x_aa, x_a), (views.out.x_bb, x_b))
+    )
+    losses = generator_losses(state, x_a, x_b, views)
+    torch.testing.assert_close(losses["perceptual"], expected)
+    losses["perceptual"].backward()
+    assert state.model.encoder_a[1].weight.grad.any()
+
+    assert not generator_losses(state, x_a, x_b, views._replace(again=[]))["perceptual"]
+    for clash in ({"discriminator": "multiscale"}, {"diffaugment": True}):
+        with pytest.raises(ValueError, match=r"set --weights\.perceptual 0"):
+            TrainState.build(dataclasses.replace(config, **clash))
+
+
 def test_one_pass_and_two_passes_agree_without_noise(config, monkeypatch):
     """The shared generator pass changes nothing but which noise is drawn."""
     monkeypatch.setattr("unit.unit.latent_noise", lambda mean, **_: torch.zeros_like(mean))
@@ -178,10 +199,11 @@ def test_the_average_follows_the_model(config):
 
 def test_the_weights_of_a_preset_name_the_losses():
     x = torch.rand(1, 3, 16, 16)
-    terms = UNIT(UNITConfig(dim=4, n_res=1))(x, x).losses(x, x).keys() | {"gan"}
-    for name, (help_line, config) in presets("data").items():
-        assert config.model.layout == name
+    terms = UNIT(UNITConfig(dim=4, n_res=1))(x, x).losses(x, x).keys() | {"gan", "perceptual"}
+    for help_line, config in presets("data").values():
         assert help_line.endswith(".")
         assert vars(config.weights).keys() == terms
+    layouts = [config.model.layout for _, config in presets("data").values()]
+    assert sorted(layouts) == sorted(LAYOUTS)  # a card finds the preset of a run by its layout
     paper = presets("data")["paper"][1]
-    assert vars(paper.weights) == {"gan": 10, "kl": 0.1, "recon": 100, "cycle_kl": 0.1, "cycle": 100, "identity": 0}
+    assert paper.weights == LossWeights(gan=10, kl=0.1, recon=100, cycle_kl=0.1, cycle=100, identity=0, perceptual=0)

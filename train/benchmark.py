@@ -19,9 +19,9 @@ from torch.utils.flop_counter import FlopCounterMode
 from train.config import TrainConfig, presets
 from train.data import UnpairedBatches, check_data
 from train.evaluate import hardware
-from train.loop import compile_networks, train_step, zoom
+from train.loop import Views, compile_networks, generator_losses, train_step, zoom
 from train.state import TrainState
-from unit.losses import discriminator_gan, generator_gan, weighted_sum
+from unit.losses import discriminator_gan, weighted_sum
 from unit.pipeline import memory_format
 
 
@@ -41,9 +41,9 @@ def plain_step(state: TrainState, x_a: Tensor, x_b: Tensor) -> None:
 
     discriminator.requires_grad_(False)
     out = model(x_a, x_b, identity=config.weights.identity > 0)
-    shown_ba, shown_ab = zoom(config.zoom, out.x_ba, out.x_ab)
-    judged = discriminator(state.look(shown_ba), state.look(shown_ab))
-    losses = out.losses(x_a, x_b) | {"gan": 2 * generator_gan(judged, config.gan_loss)}
+    pairs = [out.x_aa, out.x_bb, x_a, x_b] if config.weights.perceptual else []
+    seen = [state.look(x) for x in zoom(config.zoom, out.x_ba, out.x_ab, *pairs)]
+    losses = generator_losses(state, x_a, x_b, Views(out, fake=seen[:2], again=seen[2:4], real=seen[4:]))
     state.opt_g.zero_grad()
     weighted_sum(losses, vars(config.weights)).backward()
     state.opt_g.step()

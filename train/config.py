@@ -27,6 +27,8 @@ class LossWeights:
     """lambda_4: L1 of a -> b -> a."""
     identity: float = 0.0
     """Not the paper's: a photo of the wrong season is left as it is. Helps against swapped colours (green for red)."""
+    perceptual: float = 0.0
+    """Not the paper's: reconstructions should look alike to the frozen features, too. Helps against soft ones."""
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,7 @@ from train.state import TrainState
 from train.views import diffaugment, zoom
 from unit.discriminator import real_and_fake
 from unit.hub import check_config
-from unit.losses import discriminator_gan, generator_gan, r1_penalty, weighted_sum
+from unit.losses import discriminator_gan, generator_gan, perceptual, r1_penalty, weighted_sum
 from unit.pipeline import memory_format
 from unit.unit import UNITOutput
 
@@ -120,6 +120,7 @@ class Views(NamedTuple):
     out: UNITOutput
     real: list[Tensor | list[Tensor]]  # of x_a and x_b
     fake: list[Tensor | list[Tensor]]  # of x_ba and x_ab
+    again: list[Tensor | list[Tensor]]  # of x_aa and x_bb, if the perceptual loss asks for it
 
 
 def draw(state: TrainState, x_a: Tensor, x_b: Tensor, part: int) -> Views:
@@ -131,12 +132,14 @@ def draw(state: TrainState, x_a: Tensor, x_b: Tensor, part: int) -> Views:
     torch.manual_seed(config.seed_for("zoom", state.step))  # one crop for the whole batch
     with autocast(state):
         out = state.generate(x_a, x_b, generator=generators, identity=config.weights.identity > 0)
-        shown = zoom(config.zoom, x_a, x_b, out.x_ba, out.x_ab)
+        again = [out.x_aa, out.x_bb] if config.weights.perceptual else []
+        shown = zoom(config.zoom, x_a, x_b, out.x_ba, out.x_ab, *again)
         if config.diffaugment:
             shown = [diffaugment(x, generators) for x in shown]
         with torch.no_grad():
             real = [state.look(x) for x in shown[:2]]
-        return Views(out, real, [state.look(x) for x in shown[2:]])
+        seen = [state.look(x) for x in shown[2:]]
+        return Views(out, real, fake=seen[:2], again=seen[2:])
 
 
 def discriminator_loss(state: TrainState, x_a: Tensor, x_b: Tensor, views: Views) -> Tensor:
@@ -157,7 +160,11 @@ def generator_losses(state: TrainState, x_a: Tensor, x_b: Tensor, views: Views) 
     """The unweighted terms that E and G minimise, summed over both domains."""
     with autocast(state):
         judged = state.discriminator(*views.fake)
-    return views.out.losses(x_a, x_b) | {"gan": 2 * generator_gan(judged, state.config.gan_loss)}
+    gan = 2 * generator_gan(judged, state.config.gan_loss)
+    alike = torch.zeros_like(gan)
+    for again, real in zip(views.again, views.real, strict=False):  # each a list: the picture, then its features
+        alike = alike + perceptual([*again][1:], [*real][1:])
+    return views.out.losses(x_a, x_b) | {"gan": gan, "perceptual": alike}
 
 
 def autocast(state: TrainState) -> torch.autocast:

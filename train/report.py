@@ -28,7 +28,7 @@ CHARTS = {  # title -> the names in the log that it shows; what a run has not is
     "Reconstruction and cycle (L1)": ("recon", "cycle"),
     "Adversarial: generator, discriminator": ("gan", "d"),
     "KL, of photos and of translations": ("kl", "cycle_kl"),
-    "Identity": ("identity",),
+    "Identity, perceptual": ("identity", "perceptual"),
     "KID to the target (smaller is better)": ("kid_ab", "kid_ba"),
     "Share judged as the target": ("success_ab", "success_ba"),
     "Distance to the input": ("content_ab", "content_ba"),

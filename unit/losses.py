@@ -28,6 +28,18 @@ def gaussian_kl(mean: Tensor) -> Tensor:
     return mean.float().square().mean()
 
 
+def perceptual(seen_hat: Sequence[Tensor], seen: Sequence[Tensor]) -> Tensor:
+    """How different two batches look to a frozen network: 0 for equal ones, about 1 for unrelated ones. A scalar.
+
+    Each holds the network's feature maps (N, C, h, w), `seen` those of the originals. The mean absolute difference of
+    a picture's map, in units of the mean absolute value of the original's, averaged over pictures and maps: a feature
+    loss (Johnson et al. 2016, arXiv:1603.08155) whose weight does not depend on how large the features are.
+    """
+    dims = (1, 2, 3)
+    terms = [(f_hat - f).abs().mean(dims) / f.abs().mean(dims) for f, f_hat in _floats(seen, seen_hat)]  # each (N,)
+    return torch.stack(terms).mean()
+
+
 def discriminator_gan(real: Sequence[Tensor], fake: Sequence[Tensor], kind: GANLoss) -> Tensor:
     """What the discriminator minimises: the mean over patches of each scale, averaged over the scales.
 
