@@ -60,6 +60,7 @@ def find_models(checkpoints: Path, repos: list[str]) -> tuple[dict[str, Translat
     if not models:
         notice = notice and f"{notice} These models came with the app."
         models, _ = load({config.parent.name: config.parent for config in sorted(checkpoints.glob("*/config.json"))})
+        models = dict(sorted(models.items(), key=lambda item: item[1].config.whole))  # first what takes any photo
     return models, notice
 
 

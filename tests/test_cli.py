@@ -13,7 +13,7 @@ import pytest
 import torch
 from PIL import Image
 
-from unit import Translator, UNITConfig, __main__, load_pretrained, save_pretrained
+from unit import UNIT, Translator, UNITConfig, __main__, load_pretrained, save_pretrained
 from unit.__main__ import flops, main
 from unit.hub import write_atomic
 
@@ -208,6 +208,22 @@ def test_the_only_checkpoint_is_the_default(
     assert main(["info"]) == 0
     shutil.copytree(tiny_checkpoint, here / "checkpoints" / "zoo")
     assert main(["info"]) == 2
+    assert "in checkpoints: seasons, zoo" in capsys.readouterr().err
+
+
+def test_of_several_checkpoints_the_one_that_draws_the_domain_is_the_default(
+    here: Path, tiny_checkpoint: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(__main__, "CHECKPOINTS", here / "checkpoints")
+    photo("a.png")
+    shutil.copytree(tiny_checkpoint, here / "checkpoints" / "seasons")
+    zoo = UNITConfig(dim=4, n_res=1, domain_a="cat", domain_b="dog")
+    save_pretrained(UNIT(zoo), here / "checkpoints" / "zoo")
+    for domain in ("winter", "dog"):
+        assert main(["translate", "a.png", "--to", domain, "-o", f"{domain}.png"]) == 0
+        assert (here / f"{domain}.png").is_file()
+    capsys.readouterr()
+    assert main(["translate", "a.png", "--to", "night", "-o", "night.png"]) == 2
     assert "in checkpoints: seasons, zoo" in capsys.readouterr().err
 
 

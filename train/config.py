@@ -149,7 +149,7 @@ def presets(data: str) -> dict[str, tuple[str, TrainConfig]]:
             TrainConfig(
                 data=data,
                 model=UNITConfig(layout="compact8", image_size=128, whole=True, dim=32),
-                weights=LossWeights(gan=1.0, kl=0.002, recon=5.0, cycle_kl=0.002, cycle=3.0),
+                weights=LossWeights(gan=1.0, kl=0.002, recon=5.0, cycle_kl=0.002, cycle=3.0, perceptual=2.0),
                 min_crop=0.7,
                 zoom=0.85,
                 batch_size=8,

@@ -208,7 +208,9 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
     model = argparse.ArgumentParser(add_help=False)
-    model.add_argument("--model", help="folder or Hub repository owner/name (default: the only folder in checkpoints/)")
+    model.add_argument(
+        "--model", help="folder or Hub repository owner/name (default: the one in checkpoints/ that can)"
+    )
     model.add_argument("--revision", help="branch, tag or commit of the Hub repository")
     seed = argparse.ArgumentParser(add_help=False)
     seed.add_argument("--seed", type=int, help="of the noise (default: a new one each time)")
@@ -333,7 +335,7 @@ def _told_to_stop() -> Iterator[list[int]]:
 
 
 def _translator(options: argparse.Namespace, device: torch.device | None = None) -> Translator:
-    source = options.model or _default_model()
+    source = options.model or _default_model(getattr(options, "to", None))
     translator = Translator.from_pretrained(source, revision=options.revision, device=device)
     target = getattr(options, "to", translator.domains[0])
     if target not in translator.domains:
@@ -341,12 +343,14 @@ def _translator(options: argparse.Namespace, device: torch.device | None = None)
     return translator
 
 
-def _default_model() -> Path:
+def _default_model(target: str | None = None) -> Path:
+    """The only model there is, or the only one that draws `target`."""
     found = sorted(p for p in CHECKPOINTS.glob("*") if p.is_dir())
-    if len(found) != 1:
+    able = [p for p in found if target in load_pretrained(p).config.domains] if target and len(found) > 1 else found
+    if len(able) != 1:
         names = ", ".join(p.name for p in found) or "none"
         raise UsageError(f"say which model to use with --model (in checkpoints: {names}).")
-    return found[0]
+    return able[0]
 
 
 def _jobs(inputs: Sequence[Path], output: Path) -> list[tuple[Path, Path]]:
@@ -403,7 +407,7 @@ def _settings(options: argparse.Namespace) -> bytes:
     """A checksum of all but the photo that decides what is drawn."""
     noise = (options.temperature, options.grain, options.seed) if options.temperature else None
     digest = hashlib.blake2b(repr((options.to, noise)).encode())
-    folder = find_checkpoint(options.model or _default_model(), revision=options.revision)
+    folder = find_checkpoint(options.model or _default_model(options.to), revision=options.revision)
     for name in (CONFIG, WEIGHTS):
         digest.update((folder / name).read_bytes())
     return digest.digest()

@@ -93,7 +93,7 @@ class Translator:
     @property
     def domains(self) -> tuple[str, str]:
         """What people call domain a and domain b, for example ("summer", "winter")."""
-        return self.config.domain_a, self.config.domain_b
+        return self.config.domains
 
     @property
     def parameters(self) -> int:

@@ -48,6 +48,11 @@ class UNITConfig:
     """Residual blocks tied between the domains, at the end of the encoders and again at the start of the decoders."""
 
     @property
+    def domains(self) -> tuple[str, str]:
+        """What people call domain a and domain b."""
+        return self.domain_a, self.domain_b
+
+    @property
     def downsampling(self) -> int:
         """Picture pixels for each latent pixel, along each side: the d below."""
         return LAYOUTS[self.layout].downsampling
