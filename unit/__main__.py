@@ -33,7 +33,7 @@ examples:
   python -m unit translate photos more/*.jpg --to winter -o winter_photos
   python -m unit translate garden.jpg --to winter -o out --temperature 1 --grain 8 --seed 3
   torchrun --nproc-per-node 8 -m unit translate photos --to winter -o winter_photos
-  python -m unit sample --count 4 -o pairs
+  python -m unit sample --model checkpoints/summer2winter --count 4 -o pairs
   python -m unit interpolate one.jpg two.jpg --to winter -o steps
   python -m unit info --model owner/name
   python -m unit benchmark --quick

@@ -29,7 +29,7 @@ def gaussian_kl(mean: Tensor) -> Tensor:
 
 
 def perceptual(seen_hat: Sequence[Tensor], seen: Sequence[Tensor]) -> Tensor:
-    """How different two batches look to a frozen network: 0 for equal ones, about 1 for unrelated ones. A scalar.
+    """How different two batches look to a frozen network: 0 for equal ones, some 1.4 for unrelated ones. A scalar.
 
     Each holds the network's feature maps (N, C, h, w), `seen` those of the originals. The mean absolute difference of
     a picture's map, in units of the mean absolute value of the original's, averaged over pictures and maps: a feature
