@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 import app
+from unit.studio import Studio
 from unit.words import CHINESE, ENGLISH
 
 pytest_plugins = ["app_server"]
@@ -64,6 +65,13 @@ def test_every_text_of_the_page_is_translated(demo):
 def test_sentences_are_looked_up_by_their_pattern(english, chinese):
     assert CHINESE(english) == chinese
     assert ENGLISH(english) == english
+
+
+def test_shipped_example_photos_have_chinese_names():
+    shipped = Path(app.__file__).parent / "checkpoints"
+    labels = {example.label for example in app.example_photos(shipped, Studio(app.find_models(shipped, [])[0]))}
+    assert len(labels) >= 6
+    assert {label for label in labels if CHINESE(label) == label} == set()
 
 
 def test_a_translation_uses_only_what_its_pattern_has():

@@ -44,9 +44,9 @@ rarely near one. Temperature 1 and grain 1 are the paper's prior; higher ones ge
 """
 INSIDE = """
 ### Inside
-Two encoders, two decoders, one latent space. A photo of either domain is encoded as a Gaussian around a map of latents
-a quarter of its width and height; any point of that space can be drawn in either domain. Drawing it with the other
-decoder is the translation. Nobody ever showed the model a pair of photos of the same place.
+Two encoders, two decoders, one latent space. A photo of either domain is encoded as a Gaussian around a small map of
+latents (how small depends on the model, below); any point of that space can be drawn in either domain. Drawing it with
+the other decoder is the translation. Nobody ever showed the model a pair of photos of the same thing.
 """
 LIMITS = """
 **Limits.** One photo has one translation: UNIT is unimodal. It knows only what its training photos show. What it draws
@@ -134,8 +134,8 @@ CHINESE = Words(
 """,
         INSIDE: """
 ### 裡面是什麼
-兩個編碼器、兩個解碼器、一個潛在空間。任一領域的照片都編碼成一個高斯分布，中心是一張寬高各為四分之一的潛在圖；
-空間裡的任何一點都能以任一領域畫出來。用另一個解碼器來畫，就是翻譯。從來沒有人給模型看過同一個地方的成對照片。
+兩個編碼器、兩個解碼器、一個潛在空間。任一領域的照片都編碼成一個高斯分布，中心是一張小的潛在圖（多小要看模型，見下面）；
+空間裡的任何一點都能以任一領域畫出來。用另一個解碼器來畫，就是翻譯。從來沒有人給模型看過同一個東西的成對照片。
 """,
         LIMITS: """
 **限制。** 一張照片只有一種翻譯：UNIT 是單模態的。它只認得訓練照片裡有的東西。它畫出來的是想像，不能當作任何事物
@@ -160,6 +160,12 @@ CHINESE = Words(
         "⇄ Flip": "⇄ 對調",
         "Translate": "翻譯",
         "Examples": "範例",
+        "Aitzgorri": "艾茨戈里山",
+        "Forest stream": "林間溪流",
+        "Picos de europa": "歐羅巴山",
+        "Summer palace": "頤和園",
+        "Drawn cat": "畫出來的貓",
+        "Drawn dog": "畫出來的狗",
         "Could not load {missing} from the Hugging Face Hub.": "無法從 Hugging Face Hub 載入 {missing}。",
         "Could not load {missing} from the Hugging Face Hub. These models came with the app.": (
             "無法從 Hugging Face Hub 載入 {missing}。這些是隨附的模型。"
