@@ -70,6 +70,7 @@ def test_real_and_fake_are_one_batch_without_the_generator():
         torch.testing.assert_close(pair, torch.cat([real, fake]))
     assert not real_and_fake(x.detach(), x).requires_grad
     assert not any(pair.requires_grad for pair in real_and_fake([s.detach() for s in other], seen))
+    torch.testing.assert_close(real_and_fake(x.detach(), x, 1 - x), torch.cat([x, x, 1 - x]))
 
 
 @pytest.mark.parametrize("kind", ["patch", "multiscale", "projected"])

@@ -50,7 +50,7 @@ def run_replicas(launcher: list[str], data: str, out: Path, **options: object) -
 
 
 # Not spectral_norm: its power iteration makes a step at each forward pass, so it counts the parts of a batch.
-ALL = {"r1": 10.0, "r1_every": 2, "diffaugment": True, "clip": 1.0, "accumulate": 2}
+ALL = {"r1": 10.0, "r1_every": 2, "diffaugment": True, "real_negatives": True, "clip": 1.0, "accumulate": 2}
 
 
 @pytest.mark.parametrize("options", [{}, ALL], ids=["plain", "all-options"])

@@ -14,7 +14,7 @@ from train.benchmark import plain_step
 from train.config import LossWeights, TrainConfig, presets
 from train.data import batches
 from train.export import export
-from train.loop import compile_networks, draw, generator_losses, train, train_step
+from train.loop import compile_networks, discriminator_loss, draw, generator_losses, train, train_step
 from train.state import TrainState
 from unit import UNIT, UNITConfig, load_pretrained
 from unit.layouts import LAYOUTS
@@ -116,6 +116,31 @@ def test_the_discriminator_step_leaves_no_trace_in_the_generator(config):
     train_step(state, *one_batch(config))
     assert all(torch.equal(p, q) for p, q in zip(before_g, state.model.parameters(), strict=True))
     assert not all(torch.equal(p, q) for p, q in zip(before_d, state.discriminator.parameters(), strict=True))
+
+
+@pytest.mark.parametrize("discriminator", ["multiscale", "projected"])
+def test_real_negatives_are_half_of_what_d_refuses(config, discriminator):
+    """The loss is the mean of two: against the drawings, and against the other domain's photos."""
+    config = dataclasses.replace(config, discriminator=discriminator, gan_loss="lsgan")
+    state = TrainState.build(config)
+    state.discriminator.eval()  # spectral norm's power iteration stands still
+    for p in state.discriminator.parameters():
+        p.data *= 8  # a new discriminator gives much the same logits for all pictures
+    x_a, x_b = one_batch(config)
+    views = draw(state, x_a, x_b, 0)
+    drawings = discriminator_loss(state, x_a, x_b, views)
+    photos = discriminator_loss(state, x_a, x_b, views._replace(fake=views.real[::-1]))
+    state.config = dataclasses.replace(config, real_negatives=True)
+    both = discriminator_loss(state, x_a, x_b, views)
+    torch.testing.assert_close(both, (drawings + photos) / 2)
+    assert (drawings - photos).abs() > 1e-3
+
+
+def test_real_negatives_need_domains_of_equally_many_channels(config):
+    model = dataclasses.replace(config.model, channels_b=1)
+    weights = dataclasses.replace(config.weights, identity=0)
+    with pytest.raises(ValueError, match="real-negatives needs domains of as many channels; leave it out"):
+        train(dataclasses.replace(config, real_negatives=True, model=model, weights=weights))
 
 
 def test_the_perceptual_loss_compares_reconstructions_and_photos(config):

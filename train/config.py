@@ -83,6 +83,8 @@ class TrainConfig:
     """For patch and multiscale discriminators (projected ones always have it): tames them at the cost of detail."""
     diffaugment: bool = False
     """DiffAugment (Zhao 2020): D sees real and drawn photos recoloured, shifted, cut out. Helps below 1,000 photos."""
+    real_negatives: bool = False
+    """Half of what D refuses are real photos of the other domain (cf. Reed 2016). Helps where the domains are alike."""
     max_skipped: int = 20
     """Steps in succession that may be skipped because a gradient was not finite, before the run stops."""
     ema: float = 0.999

@@ -145,9 +145,10 @@ def draw(state: TrainState, x_a: Tensor, x_b: Tensor, part: int) -> Views:
 def discriminator_loss(state: TrainState, x_a: Tensor, x_b: Tensor, views: Views) -> Tensor:
     """What D minimises, the mean over both domains."""
     config = state.config
+    fakes = [views.fake, views.real[::-1]] if config.real_negatives else [views.fake]
     with autocast(state):
-        logits = state.judge(*(real_and_fake(r, f) for r, f in zip(views.real, views.fake, strict=True)))
-    real, fake = zip(*(both.chunk(2) for both in logits), strict=True)
+        logits = state.judge(*(real_and_fake(*one_domain) for one_domain in zip(views.real, *fakes, strict=True)))
+    real, fake = zip(*(each.tensor_split([len(x_a)]) for each in logits), strict=True)
     loss = discriminator_gan(real, fake, config.gan_loss)
     if config.r1 and state.step % config.r1_every == 0:
         x_a, x_b = (x.detach().requires_grad_() for x in (x_a, x_b))

@@ -62,6 +62,8 @@ class TrainState:
         """New networks, a function of the config alone, but for `device` (default: config.device)."""
         if config.weights.identity and config.model.channels_a != config.model.channels_b:
             raise ValueError("the identity loss needs domains of as many channels; set --weights.identity 0.")
+        if config.real_negatives and config.model.channels_a != config.model.channels_b:
+            raise ValueError("--real-negatives needs domains of as many channels; leave it out.")
         if config.weights.perceptual and (config.discriminator != "projected" or config.diffaugment):
             raise ValueError(
                 "the perceptual loss looks through --discriminator projected, at pictures that are as they are: "

@@ -148,8 +148,8 @@ class FeatureProjection(nn.Module):
         return [x, *maps]
 
 
-def real_and_fake(real: Tensor | Sequence[Tensor], fake: Tensor | Sequence[Tensor]) -> Tensor | list[Tensor]:
-    """One batch (2N, ...) for the discriminator's step: real views, then fake ones cut from the generator's graph."""
-    if isinstance(real, Tensor) and isinstance(fake, Tensor):
-        return torch.cat([real, fake.detach()])
-    return [torch.cat([r, f.detach()]) for r, f in zip(real, fake, strict=True)]
+def real_and_fake(real: Tensor | Sequence[Tensor], *fakes: Tensor | Sequence[Tensor]) -> Tensor | list[Tensor]:
+    """One batch for the discriminator's step: real views (N, ...), then fake ones cut from the generator's graph."""
+    if isinstance(real, Tensor):
+        return torch.cat([real, *(fake.detach() for fake in fakes if isinstance(fake, Tensor))])
+    return [torch.cat([r, *(f.detach() for f in fs)]) for r, *fs in zip(real, *fakes, strict=True)]
