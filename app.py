@@ -79,8 +79,8 @@ def example_photos(checkpoints: Path, studio: Studio) -> list[Example]:
         a_to_b, b_to_a = studio.directions(name)
         for path in sorted((checkpoints / Path(name).name / "examples").glob("*.jpg")):
             direction = b_to_a if translator.domains[1] in path.stem else a_to_b
-            label = path.stem.replace("-", " ").replace("_", " ").capitalize()
-            examples.append(Example(path, name, direction, label))
+            label = path.stem.replace("-", " ").replace("_", " ")
+            examples.append(Example(path, name, direction, label[0].upper() + label[1:]))
     return examples
 
 

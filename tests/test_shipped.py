@@ -32,7 +32,7 @@ def photo(folder) -> Image.Image:
 
 def example(folder: Path) -> Image.Image:
     """An example photo of domain a, small."""
-    name, size = {"cat2dog": ("drawn-cat", (128, 128)), "summer2winter": ("summer-palace", (240, 160))}[folder.name]
+    name, size = {"cat2dog": ("drawn-cat", (128, 128)), "summer2winter": ("Summer-Palace", (240, 160))}[folder.name]
     return load_image(folder / "examples" / f"{name}.jpg").resize(size, Image.Resampling.LANCZOS)
 
 
