@@ -47,10 +47,8 @@ class TrainState:
     discriminator: Discriminators
     opt_g: torch.optim.Adam
     opt_d: torch.optim.Adam
-    generate: (
-        nn.Module
-    )  # model and discriminator as they are to be called where gradients of all processes are averaged
-    judge: nn.Module
+    generate: nn.Module  # model, called where the gradients of all processes are to be averaged
+    judge: nn.Module  # discriminator, likewise
     scaler: torch.amp.GradScaler  # keeps fp16 gradients above the smallest number; does nothing otherwise
     step: int = 0  # steps done
     seconds: float = 0.0  # spent training, over all the times the run was started
