@@ -83,7 +83,8 @@ def steps_logged(run: Path) -> list[int]:
 def command_line(data: str, run: Path) -> list[str]:
     options = (
         "--model.dim 4 --model.n-res 1 --model.image-size 64 --discriminator multiscale --d-dim 4 --no-cache "
-        "--batch-size 2 --no-compile --workers 1 --device cpu --save-every 2 --log-every 1 --steps 6"
+        "--weights.perceptual 0 --batch-size 2 --no-compile --workers 1 --device cpu --save-every 2 --log-every 1 "
+        "--steps 6"
     )
     return ["-m", "train", "compact", "--data", data, "--run-dir", str(run), *options.split()]
 

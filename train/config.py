@@ -136,12 +136,15 @@ def presets(data: str) -> dict[str, tuple[str, TrainConfig]]:
             TrainConfig(
                 data=data,
                 model=UNITConfig(layout="compact", image_size=128, dim=32),
-                weights=LossWeights(gan=2.5, kl=0.002, recon=5.0, cycle_kl=0.002, cycle=3.0, identity=0.05),
+                weights=LossWeights(
+                    gan=2.5, kl=0.004, recon=5.0, cycle_kl=0.004, cycle=2.0, identity=0.05, perceptual=3.0
+                ),
                 min_crop=0.25,
                 zoom=0.7,
                 batch_size=4,
                 lr_g=3e-4,
-                lr_d=5e-4,
+                lr_d=1e-3,
+                real_negatives=True,
                 betas=(0.5, 0.99),
                 weight_decay=0.0,
             ),
