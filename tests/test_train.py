@@ -139,7 +139,7 @@ def test_real_negatives_are_half_of_what_d_refuses(config, discriminator):
 def test_real_negatives_need_domains_of_equally_many_channels(config):
     model = dataclasses.replace(config.model, channels_b=1)
     weights = dataclasses.replace(config.weights, identity=0)
-    with pytest.raises(ValueError, match="real-negatives needs domains of as many channels; leave it out"):
+    with pytest.raises(ValueError, match="set --no-real-negatives"):
         train(dataclasses.replace(config, real_negatives=True, model=model, weights=weights))
 
 

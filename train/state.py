@@ -61,7 +61,7 @@ class TrainState:
         if config.weights.identity and config.model.channels_a != config.model.channels_b:
             raise ValueError("the identity loss needs domains of as many channels; set --weights.identity 0.")
         if config.real_negatives and config.model.channels_a != config.model.channels_b:
-            raise ValueError("--real-negatives needs domains of as many channels; leave it out.")
+            raise ValueError("--real-negatives needs domains of as many channels; set --no-real-negatives.")
         if config.weights.perceptual and (config.discriminator != "projected" or config.diffaugment):
             raise ValueError(
                 "the perceptual loss looks through --discriminator projected, at pictures that are as they are: "

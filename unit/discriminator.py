@@ -8,6 +8,7 @@ None has a layer that knows height from width, so crops need not be square.
 """
 
 from collections.abc import Sequence
+from typing import cast
 
 import torch
 import torch.nn.functional as F
@@ -149,7 +150,7 @@ class FeatureProjection(nn.Module):
 
 
 def real_and_fake(real: Tensor | Sequence[Tensor], *fakes: Tensor | Sequence[Tensor]) -> Tensor | list[Tensor]:
-    """One batch for the discriminator's step: real views (N, ...), then fake ones cut from the generator's graph."""
+    """One batch for the discriminator's step: real views (N, ...), then fake ones, cut from the generator's graph."""
     if isinstance(real, Tensor):
-        return torch.cat([real, *(fake.detach() for fake in fakes if isinstance(fake, Tensor))])
-    return [torch.cat([r, *(f.detach() for f in fs)]) for r, *fs in zip(real, *fakes, strict=True)]
+        return torch.cat([real, *cast("tuple[Tensor, ...]", fakes)]).detach()
+    return [torch.cat(views).detach() for views in zip(real, *fakes, strict=True)]
