@@ -88,7 +88,6 @@ def convolution_peak(device: torch.device, dtype: torch.dtype) -> float:
 def loader_share(config: TrainConfig, data: str, step: float, n: int = 50) -> float:
     """Seconds to read and crop a batch, from the cache, over those of a step. Workers do it beside the steps."""
     config = dataclasses.replace(config, data=data, workers=0)
-    check_data(config)
     loaded = UnpairedBatches(config)
     loaded[0]
     start = time.perf_counter()
@@ -124,6 +123,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     config = dataclasses.replace(
         config, model=network, batch_size=args.batch_size, device=args.device, compile=not args.no_compile
     )
+    if args.photos:  # before minutes of timing
+        check_data(dataclasses.replace(config, data=args.photos))
 
     plain, ours = TrainState.build(dataclasses.replace(config, precision="fp32")), TrainState.build(config)
     for net in (plain.model, plain.ema, plain.look, plain.discriminator):

@@ -50,7 +50,7 @@ CSS = """
 .caption-label { font-size: 0.75rem; max-width: 100% !important; }
 #model label { background-size: 64px 48px; background-repeat: no-repeat; background-position: 0.5rem center;
   padding-left: calc(64px + 1.2rem); min-height: 60px; }
-#about table { display: block; overflow-x: auto; }
+#about table { display: block; overflow-x: auto; font-size: 0.8rem; }
 #about :is(th, td) { padding: 0.2rem 0.5rem; overflow-wrap: normal; word-break: keep-all; }
 #about :is(th, td):nth-child(n + 2) { white-space: nowrap; }
 @media (min-width: 900px) {
