@@ -302,6 +302,12 @@ def test_the_report_and_what_is_refused_at_once(data, tmp_path):
         check_data(make_config(data, min_crop=0.0))
 
 
+def test_the_report_says_how_no_crop_is_enlarged(data):
+    config = make_config(data, cache=False, min_crop=0.25)  # of 40 x 36 pixels, for crops of 32 x 32
+    assert "crops of down to 19 px are enlarged to 32, which blurs; not with --min-crop 0.72" in check_data(config)
+    assert "enlarged" not in check_data(dataclasses.replace(config, min_crop=0.72))
+
+
 @pytest.mark.parametrize("keep", [True, False])
 def test_unreadable_photos_are_named_and_left_out_up_to_a_share(data, keep):
     (data / "trainB" / "180.png").write_bytes(b"not a picture")

@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 from tqdm import tqdm
 
-from train.cache import RATIO, Recipe, look_through, open_photos
+from train.cache import RATIO, Look, Recipe, look_through, open_photos
 from train.config import TrainConfig
 from train.parallel import rank
 from train.source import DataError, find_data, list_photos
@@ -58,14 +58,27 @@ def check_data(config: TrainConfig) -> str:
         sides = sorted(look.side for look in good)
         modes = ", ".join(f"{count} {mode}" for mode, count in Counter(look.mode for look in good).most_common())
         line = f"{name}: {len(good)} photos ({modes}), short side {sides[0]} to {sides[-1]} px"
-        if sides[len(sides) // 2] < recipe.size:
-            line += f"; most are smaller than the {recipe.size} px crops and will be enlarged"
+        line += _enlarging(sorted(good, key=lambda look: look.side)[len(good) // 2], recipe)
         if bad:
             line += f"; {len(bad)} left out that cannot be read: {' '.join(bad[:5])}{' ...' if bad[5:] else ''}"
         report.append(f"{line}; {note}")
     if problems:
         raise DataError(" ".join(problems))
     return "\n".join(report)
+
+
+def _enlarging(look: Look, recipe: Recipe) -> str:
+    """What to know of crops that have fewer pixels than what is made of them: the network learns their blur."""
+    area = look.side**2 * max(look.height, look.width) / min(look.height, look.width)
+    share = math.ceil(100 * recipe.size**2 / area) / 100
+    if look.side < recipe.size:
+        return f"; most are smaller than the {recipe.size} px crops and will be enlarged"
+    if share > recipe.min_crop:
+        smallest = round(math.sqrt(area * recipe.min_crop))
+        return (
+            f"; crops of down to {smallest} px are enlarged to {recipe.size}, which blurs; not with --min-crop {share}"
+        )
+    return ""
 
 
 class Unreadable:
