@@ -137,7 +137,7 @@ def presets(data: str) -> dict[str, tuple[str, TrainConfig]]:
                 data=data,
                 model=UNITConfig(layout="compact", image_size=128, dim=32),
                 weights=LossWeights(
-                    gan=2.5, kl=0.004, recon=5.0, cycle_kl=0.004, cycle=2.0, identity=0.05, perceptual=3.0
+                    gan=2.5, kl=0.04, recon=5.0, cycle_kl=0.04, cycle=2.0, identity=0.05, perceptual=3.0
                 ),
                 min_crop=0.25,
                 zoom=0.7,
