@@ -60,7 +60,8 @@ def find_models(checkpoints: Path, repos: list[str]) -> tuple[dict[str, Translat
     if not models:
         notice = notice and f"{notice} These models came with the app."
         models, _ = load({config.parent.name: config.parent for config in sorted(checkpoints.glob("*/config.json"))})
-        models = dict(sorted(models.items(), key=lambda item: item[1].config.whole))  # first what takes any photo
+        # The page begins with what takes any photo, and of that with what has the most examples.
+        models = dict(sorted(models.items(), key=lambda m: (m[1].config.whole, -len(example_files(m[0], checkpoints)))))
     return models, notice
 
 
@@ -72,12 +73,16 @@ def folder_of(name: str, checkpoints: Path) -> Path | None:
         return None
 
 
+def example_files(name: str, checkpoints: Path) -> list[Path]:
+    return sorted((checkpoints / Path(name).name / "examples").glob("*.jpg"))
+
+
 def example_photos(checkpoints: Path, studio: Studio) -> list[Example]:
     """The photos in `checkpoints`/<model>/examples. A file named after a domain is a photo of it."""
     examples = []
     for name, translator in studio.models.items():
         a_to_b, b_to_a = studio.directions(name)
-        for path in sorted((checkpoints / Path(name).name / "examples").glob("*.jpg")):
+        for path in example_files(name, checkpoints):
             direction = b_to_a if translator.domains[1] in path.stem else a_to_b
             label = path.stem.replace("-", " ").replace("_", " ")
             examples.append(Example(path, name, direction, label[0].upper() + label[1:]))

@@ -1,6 +1,7 @@
 """The app without a browser: its functions, and its API as a real client calls it."""
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -70,6 +71,13 @@ def test_the_page_of_two_models_offers_both(checkpoints):
     page = elements(app.build_demo(models, checkpoints, notice))
     assert page["model"]["visible"] is True
     assert [tuple(c) for c in page["model"]["choices"]] == [("summer ↔ winter", "seasons"), ("cat ↔ dog", "zoo")]
+
+
+def test_the_page_begins_with_any_photo_and_the_most_examples(checkpoints, tmp_path):
+    shutil.copytree(checkpoints, tmp_path / "three")
+    shutil.copytree(checkpoints / "seasons", tmp_path / "three" / "days", ignore=shutil.ignore_patterns("winter*"))
+    models, _ = app.find_models(tmp_path / "three", [])
+    assert list(models) == ["seasons", "days", "zoo"]
 
 
 def test_example_photos_know_their_direction(checkpoints, seasons):
