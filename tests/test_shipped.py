@@ -12,7 +12,7 @@ from unit import Translator
 from unit.images import load_image
 
 ROOT = Path(__file__).parent.parent
-MODELS = [ROOT / "checkpoints" / name for name in ("cat2dog", "summer2winter")]
+MODELS = [ROOT / "checkpoints" / name for name in ("cat2dog", "day2night", "summer2winter")]
 
 
 @pytest.fixture(scope="module", params=MODELS, ids=lambda path: path.name)
@@ -32,7 +32,11 @@ def photo(folder) -> Image.Image:
 
 def example(folder: Path) -> Image.Image:
     """An example photo of domain a, small."""
-    name, size = {"cat2dog": ("drawn-cat", (128, 128)), "summer2winter": ("Summer-Palace", (240, 160))}[folder.name]
+    name, size = {
+        "cat2dog": ("drawn-cat", (128, 128)),
+        "day2night": ("Palace-by-day", (240, 160)),
+        "summer2winter": ("Summer-Palace", (240, 160)),
+    }[folder.name]
     return load_image(folder / "examples" / f"{name}.jpg").resize(size, Image.Resampling.LANCZOS)
 
 

@@ -166,6 +166,8 @@ CHINESE = Words(
         "Summer Palace": "頤和園",
         "Drawn cat": "畫出來的貓",
         "Drawn dog": "畫出來的狗",
+        "Palace by day": "白天的頤和園",
+        "Drawn night": "畫出來的夜晚",
         "Could not load {missing} from the Hugging Face Hub.": "無法從 Hugging Face Hub 載入 {missing}。",
         "Could not load {missing} from the Hugging Face Hub. These models came with the app.": (
             "無法從 Hugging Face Hub 載入 {missing}。這些是隨附的模型。"
