@@ -55,7 +55,8 @@ def test_built_networks_draw_the_same():
     ways = benchmark.ways(UNIT(UNITConfig(dim=4, n_res=1, channels_a=1)), notes := [])
     assert "torch.compile fp32" in ways, notes
     for size in ((37, 50), (64, 64)):
-        assert all(row.difference <= 1 for row in benchmark.measure("tiny", ways, size, seconds=0))
+        for row in benchmark.measure("tiny", ways, size, seconds=0):  # bf16, where there is any, has 8 bits to round to
+            assert row.difference <= (1 if row.way.endswith("fp32") else 8), row
 
 
 def test_what_cannot_be_had_is_said(monkeypatch):
