@@ -1,6 +1,7 @@
 """Nothing lost: kills, damaged files, full disks, gradients that are not finite."""
 
 import dataclasses
+import errno
 import json
 import multiprocessing
 import random
@@ -107,6 +108,24 @@ def test_the_log_of_a_killed_run_is_continued_without_repeats(config):
     assert [json.loads(line)["step"] for line in lines] == [1, 2, 3, 4]
 
 
+def test_a_log_that_cannot_be_written_stops_nothing(config, capsys, monkeypatch):
+    config = dataclasses.replace(config, steps=3, save_every=2, tensorboard=True)
+    train(dataclasses.replace(config, steps=2))
+    path = config.run_dir / "metrics.jsonl"
+    with open(path, "a") as file:
+        file.write('{"step": 3, "rec')  # cut short by a kill
+    told = path.read_text()
+
+    def full(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("train.log.write_atomic", full)
+    monkeypatch.setattr("torch.utils.tensorboard.SummaryWriter.add_scalar", full)
+    train(config)
+    assert path.read_text().startswith(told)
+    assert "TensorBoard's log could not be written: [Errno 28]" in capsys.readouterr().out
+
+
 def test_a_name_that_could_not_be_loaded_is_refused_before_training(config):
     twins = dataclasses.replace(config.model, domain_b="summer")
     with pytest.raises(ValueError, match="both domains the name summer"):
@@ -155,6 +174,23 @@ def test_a_disk_that_is_full_for_a_while(config, capsys):
 def test_a_folder_that_cannot_be_written_is_refused_at_once(config):
     with pytest.raises(ValueError, match=r"--run-dir /proc/unit cannot be written to"):
         train(dataclasses.replace(config, run_dir=Path("/proc/unit")))
+
+
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [(o, 0) for o in ("steps", "batch_size", "accumulate", "log_every", "save_every", "push_every", "zoom")]
+    + [("zoom", 1.5)],
+)
+def test_options_that_cannot_be_are_refused_before_anything_is_read(config, option, value):
+    away = dataclasses.replace(config, data="nowhere", **{option: value})
+    with pytest.raises(ValueError, match=f"--{option.replace('_', '-')} is {value}: it "):
+        train(away)
+
+
+def test_crops_must_be_whole_latent_pixels(config):
+    model = dataclasses.replace(config.model, image_size=66)
+    with pytest.raises(ValueError, match=r"--model\.image-size 66 must be a multiple of 4"):
+        train(dataclasses.replace(config, data="nowhere", model=model))
 
 
 def test_a_batch_with_nan_changes_nothing(config):
@@ -211,6 +247,8 @@ def test_schedules():
     assert factors("constant") == [1, 1, 1, 1, 1]
     assert factors("linear") == [1, 1, 1, 0.5, 0]
     assert factors("cosine") == pytest.approx([1, 0.853553, 0.5, 0.146447, 0], abs=1e-6)
+    config = TrainConfig(data="", steps=10**6, schedule="step")
+    assert [schedule(config, 10**5 * i - 1) for i in (1, 2, 10)] == [1, 1 / 2, 1 / 2**9]
 
 
 def test_a_long_gradient_is_clipped(config):

@@ -14,7 +14,7 @@ from train.benchmark import plain_step
 from train.config import LossWeights, TrainConfig, presets
 from train.data import batches
 from train.export import export
-from train.loop import compile_networks, discriminator_loss, draw, generator_losses, train, train_step
+from train.loop import compile_networks, discriminator_loss, draw, generator_losses, train, train_step, update
 from train.state import TrainState
 from unit import UNIT, UNITConfig, load_pretrained
 from unit.layouts import LAYOUTS
@@ -76,6 +76,19 @@ def test_resume_equals_an_uninterrupted_run_bit_for_bit(config, tmp_path, discri
     assert {"recon", "kl", "cycle", "cycle_kl", "gan", "d"} <= lines[0].keys()
 
 
+def test_d_looks_through_the_projections_it_learnt_with(config):
+    """They are drawn from the seed, and a run may go on with another one."""
+    config = dataclasses.replace(config, discriminator="projected", steps=1)
+    train(config)
+    state = TrainState.build(dataclasses.replace(config, seed=1))
+    drawn = state.look.across[0].weight.clone()
+    state.resume()
+    first = TrainState.build(config).look.state_dict()
+    assert all(torch.equal(first[name], tensor) for name, tensor in state.look.state_dict().items())
+    assert not torch.equal(drawn, state.look.across[0].weight)
+    assert not [name for name in state.tensors() if name.startswith("look.backbone")]  # 13 MB that never change
+
+
 def test_another_seed_is_another_run(config, tmp_path):
     other = dataclasses.replace(config, seed=1, run_dir=tmp_path / "other", steps=1)
     with pytest.raises(AssertionError):
@@ -107,15 +120,46 @@ def test_it_learns_to_reconstruct(config):
     assert last["cycle"] < first["cycle"] / 2
 
 
-def test_the_discriminator_step_leaves_no_trace_in_the_generator(config):
-    """Only the weighted losses move the generator: with all weights zero it stays, while D learns."""
-    weights = LossWeights(gan=0, kl=0, recon=0, cycle_kl=0, cycle=0, identity=0)
-    state = TrainState.build(dataclasses.replace(config, weights=weights, weight_decay=0.0))
-    before_g = [p.clone() for p in state.model.parameters()]
-    before_d = [p.clone() for p in state.discriminator.parameters()]
-    train_step(state, *one_batch(config))
-    assert all(torch.equal(p, q) for p, q in zip(before_g, state.model.parameters(), strict=True))
-    assert not all(torch.equal(p, q) for p, q in zip(before_d, state.discriminator.parameters(), strict=True))
+def gradients_of_a_step(state: TrainState, x_a: Tensor, x_b: Tensor, monkeypatch) -> dict[str, dict[str, list]]:
+    """What each optimiser's parameters had for a gradient when each player moved."""
+    seen = []
+
+    def note(state, optimizer, lr):
+        players = {"opt_d": state.opt_d, "opt_g": state.opt_g}
+        seen.append({name: [p.grad for p in player.param_groups[0]["params"]] for name, player in players.items()})
+        return update(state, optimizer, lr)
+
+    monkeypatch.setattr("train.loop.update", note)
+    train_step(state, x_a, x_b)
+    return dict(zip("dg", seen, strict=True))
+
+
+def test_the_discriminator_step_leaves_no_trace_in_the_generator(config, monkeypatch):
+    state = TrainState.build(config)
+    gradients = gradients_of_a_step(state, *one_batch(config), monkeypatch)
+    assert [p is not None for p in gradients["d"]["opt_g"]] == [False] * len(gradients["d"]["opt_g"])
+    assert all(p is not None for p in gradients["d"]["opt_d"] + gradients["g"]["opt_g"])
+    assert [p is not None for p in gradients["g"]["opt_d"]] == [False] * len(gradients["g"]["opt_d"])
+
+
+def test_both_players_play_for_lambda_0_times_the_sum_over_domains_and_scales(config, monkeypatch):
+    """D's gradient is that of the 2018 code, whose weight decay would otherwise weigh more than there."""
+    _, master = presets("")["master2018"]
+    assert master.weights.gan == 3 * 1.0  # ours multiplies the mean over three scales
+    weights = dataclasses.replace(config.weights, gan=master.weights.gan)
+    state = TrainState.build(dataclasses.replace(config, weights=weights, gan_loss="lsgan", precision="fp32"))
+    x_a, x_b = one_batch(config)
+    views = draw(state, x_a, x_b, 0)
+    total = torch.zeros(())
+    for net, real, fake in (
+        (state.discriminator.a, x_a, views.out.x_ba),
+        (state.discriminator.b, x_b, views.out.x_ab),
+    ):
+        for r, f in zip(net(real), net(fake.detach()), strict=True):
+            total = total + (r - 1).square().mean() + f.square().mean()
+    expected = torch.autograd.grad(total, list(state.discriminator.parameters()))
+    found = gradients_of_a_step(state, x_a, x_b, monkeypatch)["d"]["opt_d"]
+    torch.testing.assert_close(found, list(expected), atol=1e-6, rtol=1e-4)
 
 
 @pytest.mark.parametrize("discriminator", ["multiscale", "projected"])
@@ -134,6 +178,16 @@ def test_real_negatives_are_half_of_what_d_refuses(config, discriminator):
     both = discriminator_loss(state, x_a, x_b, views)
     torch.testing.assert_close(both, (drawings + photos) / 2)
     assert (drawings - photos).abs() > 1e-3
+
+
+def test_what_others_draw_from_the_global_generator_changes_no_step(config):
+    """The thread that pushes builds a network, which draws its weights."""
+    state = TrainState.build(dataclasses.replace(config, zoom=0.5))
+    x_a, x_b = one_batch(config)
+    torch.manual_seed(0)
+    one = draw(state, x_a, x_b, 0)
+    torch.manual_seed(1)
+    torch.testing.assert_close(draw(state, x_a, x_b, 0).real, one.real, atol=0, rtol=0)
 
 
 def test_real_negatives_need_domains_of_equally_many_channels(config):

@@ -36,7 +36,7 @@ def plain_step(state: TrainState, x_a: Tensor, x_b: Tensor) -> None:
     discriminator.requires_grad_(True)
     d_loss = discriminator_gan(discriminator(seen_a, seen_b), discriminator(seen_ba, seen_ab), config.gan_loss)
     state.opt_d.zero_grad()
-    d_loss.backward()
+    (2 * config.weights.gan * d_loss).backward()
     state.opt_d.step()
 
     discriminator.requires_grad_(False)

@@ -16,7 +16,7 @@ class LossWeights:
     """The lambdas. They multiply means, not sums (see unit/losses.py)."""
 
     gan: float = 10.0
-    """lambda_0: the adversarial term on the translations."""
+    """lambda_0: the adversarial term, for both players."""
     kl: float = 0.1
     """lambda_1: the posterior of photos against the prior."""
     recon: float = 100.0
@@ -71,8 +71,9 @@ class TrainConfig:
     """Adam's."""
     weight_decay: float = 1e-4
     """L2 in Adam, as in the released code."""
-    schedule: Literal["constant", "linear", "cosine"] = "constant"
-    """Learning rates over the run. linear: constant for the first half, then straight to 0. cosine: to 0 throughout."""
+    schedule: Literal["constant", "linear", "cosine", "step"] = "constant"
+    """Learning rates over the run. linear: constant for the first half, then straight to 0. cosine: to 0 throughout.
+    step: halved every 100,000 steps, as in the 2018 code."""
     clip: float = 0.0
     """Gradients of a larger norm are scaled down to this one; 0: never. Helps where single batches throw the run."""
     r1: float = 0.0
@@ -183,9 +184,10 @@ def presets(data: str) -> dict[str, tuple[str, TrainConfig]]:
                 model=UNITConfig(layout="master2018", image_size=256, dim=64, n_res=4, n_res_shared=0),
                 discriminator="multiscale",
                 gan_loss="lsgan",
-                weights=LossWeights(gan=1.0, kl=0.01, recon=10.0, cycle_kl=0.01, cycle=10.0),
+                weights=LossWeights(gan=3.0, kl=0.01, recon=10.0, cycle_kl=0.01, cycle=10.0),  # 1 for each of 3 scales
                 steps=1_000_000,
                 batch_size=1,
+                schedule="step",
             ),
         ),
     }

@@ -1,5 +1,6 @@
 """What a run tells: lines of numbers and grids of pictures, in its folder."""
 
+import io
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -11,6 +12,7 @@ from torchvision.utils import save_image
 from tqdm import tqdm
 
 from train.state import TrainState
+from unit.hub import write_atomic
 
 
 class Log:
@@ -33,8 +35,9 @@ class Log:
         with not_fatal("the log"), open(self.path, "a") as file:
             file.write(json.dumps(line) + "\n")
         if self.writer:
-            for name, value in values.items():
-                self.writer.add_scalar(name, value, step)
+            with not_fatal("TensorBoard's log"):
+                for name, value in values.items():
+                    self.writer.add_scalar(name, value, step)
 
     def close(self) -> None:
         if self.writer:
@@ -45,12 +48,14 @@ def forget_after(path: Path, step: int) -> None:
     """Drop the lines of later steps, and a line that was cut short."""
     if not path.is_file():
         return
-    kept = []
-    for line in path.read_text().splitlines():
+    lines, kept = path.read_text().splitlines(keepends=True), []
+    for line in lines:
         with suppress(ValueError):
-            if json.loads(line)["step"] <= step:
-                kept.append(line + "\n")
-    path.write_text("".join(kept))
+            if json.loads(line)["step"] <= step and line.endswith("\n"):
+                kept.append(line)
+    if kept != lines:
+        with not_fatal("the log"):
+            write_atomic(path, "".join(kept).encode())
 
 
 @contextmanager
@@ -74,4 +79,6 @@ def save_grid(state: TrainState, x_a: Tensor, x_b: Tensor) -> None:
     path = state.config.run_dir / "samples" / f"step-{state.step:08d}.png"
     with not_fatal("the sample grid"):
         path.parent.mkdir(exist_ok=True)
-        save_image(rows, path, nrow=len(columns), normalize=True, value_range=(-1, 1))
+        png = io.BytesIO()
+        save_image(rows, png, nrow=len(columns), normalize=True, value_range=(-1, 1), format="png")
+        write_atomic(path, png.getvalue())

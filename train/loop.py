@@ -27,6 +27,7 @@ from unit.pipeline import memory_format
 from unit.unit import UNITOutput
 
 MAX_UNSAVED = 3  # saves in succession that may fail
+HALVED_EVERY = 100_000  # steps, by the schedule "step"
 
 
 class Diverged(ValueError):
@@ -94,7 +95,8 @@ def train_step(state: TrainState, x_a: Tensor, x_b: Tensor) -> dict[str, Tensor]
             views = draw(state, *part, i)
         with nullcontext() if i == len(parts) - 1 else no_averaging(state.judge):
             d_loss = discriminator_loss(state, *part, views)
-            state.scaler.scale(d_loss / len(parts)).backward()
+            # Both domains, times lambda_0, as for E and G. Adam heeds no factor, but its weight decay depends on it.
+            state.scaler.scale(2 * config.weights.gan * d_loss / len(parts)).backward()
         terms.append({"d": 2 * d_loss.detach()})
     fine = update(state, state.opt_d, config.lr_d)
 
@@ -129,11 +131,12 @@ def draw(state: TrainState, x_a: Tensor, x_b: Tensor, part: int) -> Views:
     first_row = (rank() * config.accumulate + part) * n
     seeds = [config.seed_for("noise", state.step, first_row + i) for i in range(n)]
     generators = [Generator(state.device).manual_seed(seed) for seed in seeds]
-    torch.manual_seed(config.seed_for("zoom", state.step))  # one crop for the whole batch
+    # One crop for the whole batch. No global generator: the thread that pushes draws from that one.
+    place = Generator().manual_seed(config.seed_for("zoom", state.step))
     with autocast(state):
         out = state.generate(x_a, x_b, generator=generators, identity=config.weights.identity > 0)
         again = [out.x_aa, out.x_bb] if config.weights.perceptual else []
-        shown = zoom(config.zoom, x_a, x_b, out.x_ba, out.x_ab, *again)
+        shown = zoom(config.zoom, x_a, x_b, out.x_ba, out.x_ab, *again, generator=place)
         if config.diffaugment:
             shown = [diffaugment(x, generators) for x in shown]
         with torch.no_grad():
@@ -188,7 +191,7 @@ def update(state: TrainState, optimizer: torch.optim.Optimizer, lr: float) -> bo
 
 
 def schedule(config: TrainConfig, step: int) -> float:
-    """What the learning rates are multiplied with at a step, from 1 down to 0 at the end of the run."""
+    """What the learning rates are multiplied with at a step: 1 at the first."""
     done = step / config.steps
     match config.schedule:
         case "constant":
@@ -197,6 +200,8 @@ def schedule(config: TrainConfig, step: int) -> float:
             return min(1.0, 2 * (1 - done))
         case "cosine":
             return (1 + math.cos(math.pi * done)) / 2
+        case "step":
+            return 0.5 ** (step // HALVED_EVERY)
 
 
 def count_skipped(state: TrainState, fine: bool, losses: dict[str, Tensor]) -> None:
@@ -293,6 +298,25 @@ class SideWork:
 def check_options(config: TrainConfig) -> None:
     """What can be known to be wrong before anything is read. Raises ValueError."""
     check_config(config.model)  # now, and not at the end, when it is saved
+    for name in (
+        "steps",
+        "batch_size",
+        "accumulate",
+        "log_every",
+        "sample_every",
+        "save_every",
+        "push_every",
+        "r1_every",
+    ):
+        if getattr(config, name) < 1:
+            raise ValueError(f"--{name.replace('_', '-')} is {getattr(config, name)}: it must be 1 or more.")
+    if not 0 < config.zoom <= 1:
+        raise ValueError(f"--zoom is {config.zoom}: it is a share of the side, above 0 and up to 1.")
+    if config.model.image_size % config.model.downsampling:
+        raise ValueError(
+            f"--model.image-size {config.model.image_size} must be a multiple of {config.model.downsampling}, "
+            "the side of a latent pixel."
+        )
     if config.batch_size % (world() * config.accumulate):
         raise ValueError(
             f"--batch-size {config.batch_size} cannot be shared equally by {world()} processes "

@@ -43,7 +43,7 @@ class TrainState:
     dtype: torch.dtype  # of what autocast makes quick; float32: it does nothing
     model: UNIT
     ema: UNIT
-    look: nn.Module  # image -> what the discriminators see; frozen, and a function of the seed, so never saved
+    look: nn.Module  # image -> what the discriminators see; frozen
     discriminator: Discriminators
     opt_g: torch.optim.Adam
     opt_d: torch.optim.Adam
@@ -105,9 +105,10 @@ class TrainState:
             torch._foreach_lerp_(list(self.ema.parameters()), list(self.model.parameters()), 1 - decay)
 
     def tensors(self) -> dict[str, Tensor]:
-        """All that changes during training, by name."""
-        nets = {"model": self.model, "ema": self.ema, "discriminator": self.discriminator}
+        """All that cannot be had elsewhere, by name: what learns, and the random projections that D learnt to read."""
+        nets = {"model": self.model, "ema": self.ema, "discriminator": self.discriminator, "look": self.look}
         named = {f"{name}.{key}": value for name, net in nets.items() for key, value in net.state_dict().items()}
+        named = {key: value for key, value in named.items() if not key.startswith("look.backbone.")}
         for name, optimizer in (("opt_g", self.opt_g), ("opt_d", self.opt_d)):
             for i, moments in optimizer.state_dict()["state"].items():
                 named |= {f"{name}.{i}.{key}": value for key, value in moments.items()}
@@ -177,6 +178,7 @@ class TrainState:
         try:
             for prefix, net in nets.items():
                 net.load_state_dict(part(prefix))
+            self.look.load_state_dict(part("look."), strict=False)  # its backbone is where it was
         except RuntimeError as error:
             reason = str(error).splitlines()[1].strip()
             raise ValueError(

@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import Generator, Tensor
 
 
-def zoom(least: float, *images: Tensor) -> list[Tensor]:
+def zoom(least: float, *images: Tensor, generator: Generator | None = None) -> list[Tensor]:
     """One random crop of all images, at least `least` of their side, enlarged to their size.
 
     The strides of a discriminator pull at every second, fourth, ... pixel. While they always meet the same ones, the
@@ -16,7 +16,7 @@ def zoom(least: float, *images: Tensor) -> list[Tensor]:
     if least == 1:
         return list(images)
     height, width = images[0].shape[-2:]
-    share, top, left = torch.rand(3).tolist()
+    share, top, left = torch.rand(3, generator=generator).tolist()
     share = least + (1 - least) * share
     h, w = round(share * height), round(share * width)
     y, x = round(top * (height - h)), round(left * (width - w))

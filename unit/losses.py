@@ -1,7 +1,8 @@
 """The terms of the objective of arXiv:1703.00848, as pure functions of tensors.
 
 The paper's weights mean something only together with a reduction. Every function here takes the MEAN over all
-elements (batch, channels, pixels), as the authors' code does; a sum would need weights about 10^5 times smaller.
+elements (batch, channels, pixels), as the authors' code does; a sum would need weights about 10^5 times smaller. Of
+several scales of a discriminator it is the mean, too, where the 2018 code adds them up.
 """
 
 from collections.abc import Mapping, Sequence

@@ -203,10 +203,11 @@ class UNIT(nn.Module):
         generator: of the noise.
         identity: also show each photo to the encoder of the other domain, for the loss of that name.
         """
-        q_a, q_b = self.encode(x_a, "a"), self.encode(x_b, "b")  # mean (N, 4 dim, H/4, W/4)
+        q_a, q_b = self.encode(x_a, "a"), self.encode(x_b, "b")  # mean (N, 4 dim, H/d, W/d)
         z = torch.cat([q.sample(generator=generator) for q in (q_a, q_b)])  # (2N, 4 dim, H/d, W/d)
-        x_aa, x_ba = self.decode(z, "a").chunk(2)  # each (N, C, H, W)
-        x_ab, x_bb = self.decode(z, "b").chunk(2)
+        h = self.decoder_shared(z)  # once for both domains
+        x_aa, x_ba = self.decoder_a(h).chunk(2)  # each (N, C, H, W)
+        x_ab, x_bb = self.decoder_b(h).chunk(2)
 
         q_ab, q_ba = self.encode(x_ab, "b"), self.encode(x_ba, "a")
         x_aba = self.decode(q_ab.sample(generator=generator), "a")  # (N, C, H, W)
