@@ -26,6 +26,7 @@ from train.config import TrainConfig
 from train.data import DataError, Unreadable, batches, check_data, held_out_photos, list_photos, random_window
 from train.loop import train
 from unit import UNITConfig
+from unit.images import ImageError
 
 pytest_plugins = ["hub_server"]
 LEVELS = {"trainA": range(0, 200, 20), "trainB": range(5, 185, 20)}  # 10 photos and 9
@@ -207,6 +208,34 @@ def test_a_changed_photo_is_decoded_again(data, home):
     check_data(config)
     assert sorted(shown(config)[0])[-1] == 199
     assert len(list(home.iterdir())) == 3
+
+
+def test_a_photo_that_may_be_read_now_is_read(data, monkeypatch):
+    """The tests may run as root, who may read everything; so the operating system is played."""
+    config, closed = make_config(data, max_unreadable=0.5), data / "trainA" / "000.png"
+    access, read = os.access, cache.load_image
+
+    def load(path):
+        if path == closed:
+            raise ImageError("000.png may not be read: check its permissions.")
+        return read(path)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(cache, "load_image", load)
+        patch.setattr(os, "access", lambda path, mode: path != closed and access(path, mode))
+        assert "000.png may not be read: check its permissions" in check_data(config)
+    assert "000.png" not in check_data(config)
+
+
+def test_too_little_memory_is_not_held_against_the_photo(data, monkeypatch):
+    def no_memory(*_: object) -> None:
+        raise MemoryError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Image.Image, "load", no_memory)
+        with pytest.raises(MemoryError):
+            check_data(make_config(data))
+    assert "trainA: 10 photos" in check_data(make_config(data))
 
 
 def test_a_cache_cut_short_or_emptied_meanwhile_costs_nothing_but_time(data, home):

@@ -1,9 +1,13 @@
 """python -m train evaluate: that it judges what Translator draws, says what it should, and fails with one line."""
 
+import hashlib
 import json
+import pickle
 import shutil
 import subprocess
 import sys
+import types
+from importlib import import_module
 from pathlib import Path
 
 import numpy as np
@@ -25,7 +29,7 @@ from train.evaluate import (
     table,
 )
 from train.features import EfficientNetLite0
-from train.judges import SIDE, EfficientNetLite2
+from train.judges import SIDE, EfficientNetLite2, WithInception
 from train.loop import train
 from unit import UNIT, Translator, UNITConfig, load_pretrained, save_pretrained
 from unit.images import to_image, to_tensor
@@ -254,6 +258,28 @@ def test_what_cannot_be_measured_is_told_in_one_line(
     assert len(lines) == 1
     assert message in lines[0]
     assert not (checkpoint / "metrics.json").exists()
+
+
+def test_inceptions_weights_run_no_code(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The package that brings them unpickles whatever it is sent; here is a file that it should not be sent."""
+
+    class Evil:
+        def __reduce__(self) -> tuple:
+            return Path.touch, (tmp_path / "run",)
+
+    torch.save({"weight": Evil()}, tmp_path / "weights.pth")
+    digest = hashlib.sha256((tmp_path / "weights.pth").read_bytes()).hexdigest()
+    sent = (tmp_path / "weights.pth").rename(tmp_path / f"weights-{digest[:8]}.pth")
+    package = types.ModuleType("torch_fidelity.feature_extractor_inceptionv3")
+    package.URL_INCEPTION_V3 = sent.as_uri()  # type: ignore[attr-defined]
+    import_module("torchmetrics.image.fid")  # which looks for the package when it is first imported
+    monkeypatch.setitem(sys.modules, "torch_fidelity", types.ModuleType("torch_fidelity"))
+    monkeypatch.setitem(sys.modules, package.__name__, package)
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "home"))
+    with pytest.raises(ValueError, match=r"Inception's weights could not be fetched") as raised:
+        WithInception()
+    assert isinstance(raised.value.__cause__, pickle.UnpicklingError)
+    assert not (tmp_path / "run").exists()
 
 
 def test_photos_that_are_missing_or_damaged(

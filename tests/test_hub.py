@@ -164,6 +164,24 @@ def test_weights_of_another_network_are_refused(broken: Path) -> None:
     assert f"{key} is stored as torch.int8" in refused(broken)
 
 
+def test_a_configuration_asks_for_no_memory_that_the_weights_do_not_fill(broken: Path) -> None:
+    config = json.loads((broken / "config.json").read_text())
+    huge = config | {"dim": 1024, "n_res": 64, "n_res_shared": 64}  # 466 GB
+    (broken / "config.json").write_text(json.dumps(huge))
+    with pytest.raises(CheckpointError, match=r"does not fit its config\.json"):
+        load_pretrained(broken)
+
+
+def test_a_wide_network_is_loaded_whole(tmp_path: Path) -> None:
+    """It is built without memory of its own, so whatever is not in the file would be missing."""
+    model = UNIT(UNITConfig(dim=65, n_res=0, n_res_shared=1))
+    save_pretrained(model, tmp_path, dtype=torch.float32)
+    loaded = load_pretrained(tmp_path)
+    assert {t.device.type for t in (*loaded.parameters(), *loaded.buffers())} == {"cpu"}
+    x = torch.rand(1, 3, 16, 16)
+    torch.testing.assert_close(loaded.translate(x, "a", "b"), model.translate(x, "a", "b"))
+
+
 def test_folders_that_are_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert refused(tmp_path).endswith("is not a checkpoint: it has no config.json.")
     assert refused(tmp_path / "away").endswith("away.")
@@ -253,6 +271,13 @@ def test_models_of_the_hub(hub: Hub, clients: Clients, tiny_checkpoint: Path, tm
     expected = ["summer", "spring", OFFLINE.format("owner/seasons (revision v3)"), OFFLINE.format("owner/new")]
     assert offline.stdout.splitlines() == expected
     assert len(hub.asked) == asked
+
+    # Another program may have fetched the rest of the repository to the same place.
+    filled("whole", {**files, "examples/a.jpg": b"a photo"})
+    whole = "import huggingface_hub\nhuggingface_hub.snapshot_download('owner/whole')\n" + load_all(
+        [("owner/whole", None)]
+    )
+    assert clients.run(whole, hub, tmp_path).stdout.splitlines() == ["summer"]
 
     nobody = "http://127.0.0.1:9"  # nothing listens there
     alone = clients.run(load_all([cached[0], cached[3]]), hub, tmp_path, HF_ENDPOINT=nobody)

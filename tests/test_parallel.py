@@ -17,6 +17,7 @@ from safetensors.torch import load_file
 from tests.photos import seasons
 from train.config import LossWeights, TrainConfig
 from train.loop import train
+from train.parallel import processes
 from train.state import checkpoints
 from unit import UNITConfig
 
@@ -159,3 +160,13 @@ def test_a_signal_to_the_whole_group_saves_and_ends(data, tmp_path, number):
     (saved,) = checkpoints(run)
     logged = steps_logged(run)
     assert int(saved.stem.split("-")[1]) == logged[-1]  # not a step was lost
+
+
+@pytest.mark.parametrize(("gpus", "chosen"), [(8, 3), (1, 0)])
+def test_processes_take_gpus_in_turn(gpus, chosen, monkeypatch):
+    """SLURM may show each process one GPU, which is the first of those it sees."""
+    monkeypatch.setenv("LOCAL_RANK", "3")
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: gpus)
+    monkeypatch.setattr(torch.cuda, "set_device", lambda device: None)
+    with processes("cuda") as device:
+        assert device == torch.device("cuda", chosen)

@@ -243,9 +243,11 @@ print(main(["model", "owner/secret", "--private"]))
 print(main(["model", "owner/public"]))
 print(main(["model", "owner/public", "--private", "--revision", "next"]))
 print(main(["model", "owner/public", "--revision", "next"]))
+Path("model/README.md").unlink()
+print(main(["model", "owner/secret"]))
 """
     done = clients.run(program, hub, tmp_path, HF_TOKEN="hf_owner")
-    assert [line for line in done.stdout.splitlines() if len(line) == 1] == ["0", "0", "0", "1", "0"], done.stderr
+    assert [line for line in done.stdout.splitlines() if len(line) == 1] == ["0", "0", "0", "1", "0", "0"], done.stderr
     assert done.stderr == (
         "owner/public is there already and is public: make it private on its page, or push without --private.\n"
     )
@@ -254,6 +256,7 @@ print(main(["model", "owner/public", "--revision", "next"]))
     assert not public.private
     assert "metrics.json" in list(secret.commits.values())[1]
     assert "metrics.json" not in secret.files
+    assert "README.md" in secret.files  # a card may be somebody's own work, so it stays
     assert public.refs.keys() == {"main", "next"}
 
 

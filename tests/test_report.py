@@ -5,6 +5,7 @@ import dataclasses
 import io
 import json
 import re
+import shutil
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -48,6 +49,15 @@ def test_it_can_be_made_while_the_run_goes_on(run, tmp_path):
     page = report(tmp_path)
     assert "Step 4" in page
     assert "None yet." in page
+
+
+def test_a_grid_that_was_cut_short_costs_only_itself(run, tmp_path):
+    shutil.copytree(run, tmp_path / "run")
+    cut = tmp_path / "run" / "samples" / "step-00000004.png"
+    cut.write_bytes(cut.read_bytes()[:500])
+    page = report(tmp_path / "run")
+    assert "step-00000004.png cannot be read" in page
+    assert page.count('src="data:image/jpeg') == 1
 
 
 def test_a_long_curve_is_averaged_and_what_is_not_finite_left_out():

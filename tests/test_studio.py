@@ -112,6 +112,15 @@ def test_no_memory_is_one_sentence(studio, upload, monkeypatch, capsys):
     assert "alloc_cpu" in capsys.readouterr().err
 
 
+def test_a_photo_that_does_not_fit_in_memory_is_not_called_damaged(upload, monkeypatch):
+    def no_memory(*_):
+        raise MemoryError
+
+    monkeypatch.setattr(Image.Image, "load", no_memory)
+    with pytest.raises(Mistake, match=r"^There is not enough memory for this picture"):
+        upload.opened()
+
+
 def test_a_view_is_a_value(studio, upload):
     view = studio.view(upload, TO_WINTER, None)
     assert view == studio.view(upload, TO_WINTER, "seasons")

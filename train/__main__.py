@@ -53,9 +53,10 @@ def train_command(arguments: Sequence[str]) -> int:
     except ValueError as error:
         print(error, file=sys.stderr)
         return 1
-    except torch.OutOfMemoryError as error:
+    except (torch.OutOfMemoryError, MemoryError) as error:
+        what = str(error).partition("\n")[0] or "There is not enough memory."
         advice = "Go on with --checkpointing, a larger --accumulate, or a smaller --batch-size or --model.image-size."
-        print(f"{str(error).splitlines()[0]} {advice}", file=sys.stderr)
+        print(f"{what} {advice}", file=sys.stderr)
         return 1
     except (OSError, SafetensorError) as error:  # a full disk, a folder that may not be written
         print(f"{error}. The checkpoints before it are whole: the same command goes on from them.", file=sys.stderr)

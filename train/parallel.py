@@ -51,7 +51,8 @@ def processes(device: str) -> Iterator[torch.device]:
             os.environ[name] = os.environ[f"SLURM_{slurm}"]
     chosen = best_device() if device == "auto" else torch.device(device)
     if chosen.type == "cuda" and chosen.index is None:
-        chosen = torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
+        # In turn, because SLURM may show each process only the GPU that is its own.
+        chosen = torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")) % torch.cuda.device_count())
         torch.cuda.set_device(chosen)
     if int(os.environ.get("WORLD_SIZE", "1")) == 1 or dist.is_initialized():
         yield chosen

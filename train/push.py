@@ -49,7 +49,8 @@ def push(folder: Path, repo: str, *, private: bool = False, revision: str | None
     if CARD in files:  # now it is known what the card calls owner/name
         files[CARD] = files[CARD].replace(REPO.encode(), repo.encode())
     message = f"Step {training['step']}" if training else "Model"
-    commit(repo, files, message, ours=FILES.__contains__, revision=revision)
+    # A card on the Hub may be somebody's own work: without another one in its place it stays.
+    commit(repo, files, message, ours=lambda path: path in FILES and path != CARD, revision=revision)
     return f"{HfApi().endpoint}/{repo}"
 
 

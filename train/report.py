@@ -143,9 +143,13 @@ def grids(folder: Path) -> list[str]:
     figures = []
     for path in reversed(chosen):
         data = io.BytesIO()
-        with Image.open(path) as image:
-            image.thumbnail((WIDTH, 10 * WIDTH))
-            image.convert("RGB").save(data, "JPEG", quality=85)
+        try:
+            with Image.open(path) as image:
+                image.thumbnail((WIDTH, 10 * WIDTH))
+                image.convert("RGB").save(data, "JPEG", quality=85)
+        except OSError as error:
+            figures.append(f"<p>{html.escape(path.name)} cannot be read: {html.escape(str(error))}</p>")
+            continue
         source = f"data:image/jpeg;base64,{base64.b64encode(data.getvalue()).decode()}"
         caption = f"Step {int(path.stem.split('-')[1]):,}"
         figures.append(f'<figure><figcaption>{caption}</figcaption><img src="{source}" alt="{caption}"></figure>')

@@ -8,8 +8,10 @@ diverged if steps were skipped because their gradients were not finite. Prints a
 import argparse
 import dataclasses
 import statistics
+import sys
 import tempfile
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import torch
@@ -19,7 +21,7 @@ from tqdm import tqdm
 from train.config import TrainConfig, presets
 from train.data import batches, check_data, held_out_photos
 from train.judges import EfficientNetLite2
-from train.loop import train_step
+from train.loop import Diverged, train_step
 from train.metrics import perceptual
 from train.state import TrainState
 from unit.losses import reconstruction
@@ -40,7 +42,9 @@ def small(config: TrainConfig, args: argparse.Namespace, seed: int) -> TrainConf
 def spread(x: Tensor, judge: EfficientNetLite2) -> float:
     """Mean perceptual distance of pictures (N, C, H, W) from one another."""
     maps = judge(x).maps
-    distances = [perceptual(maps, [depth.roll(shift, 0) for depth in maps]).mean() for shift in range(1, len(x) // 2)]
+    distances = [
+        perceptual(maps, [depth.roll(shift, 0) for depth in maps]).mean() for shift in range(1, len(x) // 2 + 1)
+    ]
     return float(torch.stack(distances).mean())
 
 
@@ -54,29 +58,19 @@ def measured(model: UNIT, x_a: Tensor, x_b: Tensor, judge: EfficientNetLite2) ->
 
 
 def run(config: TrainConfig, judge: EfficientNetLite2, photos: int) -> tuple[float, float, float, int]:
-    state = TrainState.build(config)
-    for x_a, x_b, _ in batches(config, 0):
-        train_step(state, x_a.to(state.device), x_b.to(state.device))
     if (held_out := held_out_photos(config, photos)) is None:
         raise ValueError(f"{config.data} needs testA and testB: what was not trained on is looked at.")
+    state = TrainState.build(config)
+    with suppress(Diverged):  # it is counted by the steps it has skipped
+        for x_a, x_b, _ in batches(config, 0):
+            train_step(state, x_a.to(state.device), x_b.to(state.device))
     return *measured(state.ema.cpu(), *held_out, judge), state.skipped
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(
-        "python -m train stability", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--data", required=True, help="folder with trainA, trainB, testA, testB")
-    parser.add_argument("--presets", nargs="+", choices=presets(""), default=list(presets("")))
-    parser.add_argument("--steps", type=int, default=400)
-    parser.add_argument("--size", type=int, default=64, help="side of the crops in pixels")
-    parser.add_argument("--dim", type=int, default=16, help="width of the networks and discriminators")
-    parser.add_argument("--batch-size", type=int, default=4)
-    parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--photos", type=int, default=32, help="held-out photos of each domain that are looked at")
-    parser.add_argument("--device", default="auto")
-    args = parser.parse_args(arguments)
-
+def table(args: argparse.Namespace) -> None:
+    """Prints a row a preset."""
+    if args.photos < 2:
+        raise ValueError(f"--photos is {args.photos}: it takes 2 or more to see whether they differ.")
     judge = EfficientNetLite2()
     print(
         "| preset | spread a → b | spread b → a | L1 of reconstructions | skipped steps | collapsed or diverged |\n"
@@ -94,4 +88,26 @@ def main(arguments: Sequence[str] | None = None) -> int:
         *columns, skipped = zip(*rows, strict=True)
         cells = [f"{statistics.mean(c):.2f} ({min(c):.2f} to {max(c):.2f})" for c in columns]
         print("|", " | ".join([name, *cells, str(sum(skipped)), f"{bad} of {len(rows)}"]), "|", flush=True)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(
+        "python -m train stability", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--data", required=True, help="folder with trainA, trainB, testA, testB")
+    parser.add_argument("--presets", nargs="+", choices=presets(""), default=list(presets("")))
+    parser.add_argument("--steps", type=int, default=400)
+    parser.add_argument("--size", type=int, default=64, help="side of the crops in pixels")
+    parser.add_argument("--dim", type=int, default=16, help="width of the networks and discriminators")
+    parser.add_argument("--batch-size", type=int, default=4)
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--photos", type=int, default=32, help="held-out photos of each domain that are looked at")
+    parser.add_argument("--device", default="auto")
+    args = parser.parse_args(arguments)
+
+    try:
+        table(args)
+    except (ValueError, OSError) as error:
+        print(error, file=sys.stderr)
+        return 1
     return 0

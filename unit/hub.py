@@ -80,9 +80,9 @@ def load_pretrained(source: str | Path, *, revision: str | None = None) -> UNIT:
     folder = find_checkpoint(source, revision=revision)
     name = Path(source).resolve().name  # the folder of a download is called after its commit
     config = _read_config(folder / CONFIG, name)
-    # Weights are drawn at random only to be replaced. On the meta device nothing would be, but to draw nothing there,
-    # PyTorch imports its compiler, which takes two seconds.
-    with torch.random.fork_rng(devices=[]):
+    # Weights are drawn at random only to be replaced. On the meta device nothing is, but to draw nothing there, PyTorch
+    # imports its compiler, which takes two seconds: worth it where drawing takes longer, or more memory than there is.
+    with torch.random.fork_rng(devices=[]), torch.device("meta" if config.dim > 64 else "cpu"):
         model = UNIT(config)
     state = _read_weights(folder / WEIGHTS, name)
     _check_same(state, model.state_dict(), name)
@@ -130,7 +130,9 @@ def _download(repo: str, revision: str | None) -> Path:
         folder = Path(snapshot_download(repo, revision=revision, allow_patterns=[CONFIG, WEIGHTS, CARD]))
     except Exception as error:  # its own errors, those of its HTTP library, and the disk's
         raise CheckpointError(why_not_had(error, repo, revision)) from error
-    if bad := [path for path in folder.glob("*") if not _as_sent(path)]:
+    # Only these: other programs may have fetched the rest of the repository into the same folder.
+    paths = [path for name in (CONFIG, WEIGHTS, CARD) if (path := folder / name).is_file()]
+    if bad := [path for path in paths if not _as_sent(path)]:
         for path in bad:
             path.resolve().unlink()
         raise CheckpointError(f"{bad[0].name} of {repo} arrived damaged and was thrown away: try again.")

@@ -37,7 +37,7 @@ def load_image(source: str | Path | Image.Image) -> Image.Image:
     has no mode for, the upper byte is left, at most a level from that. The modes I and F declare no range: their values
     are taken as they are within 0..255, and otherwise stretched from their minimum and maximum.
 
-    Raises ImageError for what is missing, empty, damaged, not a picture, or over MAX_PIXELS.
+    Raises ImageError for what is missing, empty, damaged, not a picture, or over MAX_PIXELS; and MemoryError.
     """
     if isinstance(source, Image.Image):
         return _upright_rgb(source, "The picture")
@@ -50,7 +50,7 @@ def load_image(source: str | Path | Image.Image) -> Image.Image:
             raise ImageError(f"{name} is empty.")
         with Image.open(path, formats=FORMATS) as image:
             return _upright_rgb(image, name)
-    except ImageError:
+    except (ImageError, MemoryError):
         raise
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise ImageError(_too_large(name)) from error
@@ -132,6 +132,8 @@ def _upright_rgb(image: Image.Image, name: str) -> Image.Image:
         raise ImageError(f"{name} has no pixels.")
     try:
         image.load()
+    except MemoryError:
+        raise
     except Exception as error:  # as above
         raise ImageError(_damaged(name)) from error
     sixteen = image.mode.startswith("I;16") or (image.mode == "I" and image.format == "PPM")  # a 16-bit PGM

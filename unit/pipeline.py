@@ -104,8 +104,8 @@ class Translator:
     def encode(self, image: Photo, domain: str) -> Latent:
         """A photo of `domain` -> its latent: the slow half of a translation, done once for many drawings.
 
-        A latent holds 4 dim numbers for every d x d pixels, so it may be larger than its photo. Raises ValueError for
-        an unknown domain.
+        A latent holds 4 dim numbers for every d x d pixels, so it may be larger than its photo. Layouts that look at
+        the whole picture are shown it whole, however much memory that takes. Raises ValueError for an unknown domain.
         """
         a = self._domain(domain)
         photo, size = self._photo(image)

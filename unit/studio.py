@@ -36,7 +36,8 @@ class Upload:
 
     def opened(self) -> Image.Image:
         try:
-            image = load_image(self.path)
+            with enough_memory():
+                image = load_image(self.path)
         except ImageError as error:
             raise Mistake(str(error)) from error
         if image.width * image.height > MAX_PIXELS:
