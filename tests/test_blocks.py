@@ -5,7 +5,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from unit.blocks import FoldedUpConv, LayerNorm2d, PreNormResBlock, UpConv, Upsample2
+from unit.blocks import FoldedUpConv, FoldedUpConv5, LayerNorm2d, PreNormResBlock, UpConv, Upsample2
 
 
 def test_upsample2_is_nearest_neighbour():
@@ -18,9 +18,24 @@ def test_folded_upconv_is_resize_then_convolution(size):
     torch.manual_seed(0)
     folded, plain = FoldedUpConv(5, 3).double(), UpConv(5, 3, 3).double()
     plain[1].load_state_dict(folded.state_dict())
+    check_folded(folded, plain, size)
+
+
+@pytest.mark.parametrize("size", [(2, 2), (2, 5), (8, 6)])
+def test_folded_upconv5_is_resize_reflection_then_convolution(size):
+    torch.manual_seed(0)
+    folded, plain = FoldedUpConv5(5, 3).double(), UpConv(5, 3, 5, "reflect").double()
+    plain.load_state_dict(folded.state_dict())
+    check_folded(folded, plain, size)
+
+
+def check_folded(folded: nn.Module, plain: nn.Module, size: tuple[int, int]) -> None:
+    """Equal to what it is short for, in its values and in the gradients of everything."""
     x = torch.randn(2, 5, *size, dtype=torch.float64, requires_grad=True)
     torch.testing.assert_close(folded(x), plain(x))
-    torch.testing.assert_close(*(torch.autograd.grad(net(x).square().sum(), x)[0] for net in (folded, plain)))
+    torch.testing.assert_close(folded.plain(x), plain(x))
+    gradients = [torch.autograd.grad(net(x).square().sum(), [x, *net.parameters()]) for net in (folded, plain)]
+    torch.testing.assert_close(*gradients)
 
 
 def test_pixel_norm_is_layer_norm_of_each_pixel():

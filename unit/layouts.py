@@ -15,10 +15,10 @@ from torch import nn
 
 from unit.blocks import (
     FoldedUpConv,
+    FoldedUpConv5,
     InstanceResBlock,
     LayerNorm2d,
     PreNormResBlock,
-    UpConv,
     init_kaiming,
     init_normal,
 )
@@ -63,8 +63,8 @@ def _master_encoder(channels: int, dim: int) -> nn.Sequential:
 def _master_decoder(channels: int, dim: int) -> nn.Sequential:
     # GroupNorm with one group is layer normalisation with an epsilon inside the root: no NaN on flat crops.
     return nn.Sequential(
-        UpConv(4 * dim, 2 * dim, 5, "reflect"), nn.GroupNorm(1, 2 * dim), nn.ReLU(),
-        UpConv(2 * dim, dim, 5, "reflect"), nn.GroupNorm(1, dim), nn.ReLU(),
+        FoldedUpConv5(4 * dim, 2 * dim), nn.GroupNorm(1, 2 * dim), nn.ReLU(),
+        FoldedUpConv5(2 * dim, dim), nn.GroupNorm(1, dim), nn.ReLU(),
         nn.Conv2d(dim, channels, 7, padding=3, padding_mode="reflect"), nn.Tanh(),
     )  # fmt: skip
 
