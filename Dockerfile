@@ -13,7 +13,9 @@ RUN pip install --extra-index-url https://download.pytorch.org/whl/cpu -r requir
 COPY app.py LICENSE ./
 COPY unit ./unit
 COPY checkpoints ./checkpoints
-RUN python -m compileall -q app.py unit && useradd --create-home --uid 1000 unit
+# A volume for the Hub's cache belongs to whom its folder belongs to.
+RUN python -m compileall -q app.py unit && useradd --create-home --uid 1000 unit \
+    && install -d -o unit -g unit /home/unit/.cache
 USER unit
 
 ENV GRADIO_SERVER_NAME=0.0.0.0 GRADIO_SERVER_PORT=7860

@@ -22,6 +22,7 @@ import gradio as gr
 import safehttpx
 
 from unit import zero
+from unit.about import credits
 from unit.hub import CheckpointError, find_checkpoint
 from unit.pictures import thumbnail
 from unit.pipeline import Translator
@@ -39,6 +40,17 @@ async def fetch_nothing(*_: Any, **__: Any) -> NoReturn:
 safehttpx.get = safehttpx.async_validate_url = fetch_nothing  # all that Gradio reaches an address through
 
 CHECKPOINTS = Path(__file__).parent / "checkpoints"
+
+# Gradio's own shades of text are too pale to be read by everybody: WCAG asks for a contrast of 4.5. The page is a
+# little darker than what lies on it, so that one sees where a photo goes.
+THEME = gr.themes.Soft(font=["system-ui", "sans-serif"]).set(
+    body_background_fill="*neutral_50",
+    body_text_color_subdued="*neutral_500",
+    block_label_text_color="*primary_700",
+    block_title_text_color="*primary_700",
+    button_primary_background_fill="*primary_600",
+    checkbox_label_background_fill_selected="*primary_600",
+)
 
 
 def load(sources: Mapping[str, str | Path]) -> tuple[dict[str, Translator], list[str]]:
@@ -61,37 +73,33 @@ def find_models(checkpoints: Path, repos: list[str]) -> tuple[dict[str, Translat
         notice = notice and f"{notice} These models came with the app."
         models, _ = load({config.parent.name: config.parent for config in sorted(checkpoints.glob("*/config.json"))})
         # The page begins with what takes any photo, and of that with what has the most examples.
-        models = dict(sorted(models.items(), key=lambda m: (m[1].config.whole, -len(example_files(m[0], checkpoints)))))
+        photos = {name: len(example_files(checkpoints / name)) for name in models}
+        models = dict(sorted(models.items(), key=lambda model: (model[1].config.whole, -photos[model[0]])))
     return models, notice
 
 
 def folder_of(name: str, checkpoints: Path) -> Path | None:
-    """Where a model's card and measures lie: beside the shipped weights, or where its repository was downloaded to."""
+    """Where card, measures and examples lie: beside the shipped weights, or where the repository was downloaded to."""
     try:
-        return find_checkpoint(name if "/" in name else checkpoints / name)
+        return find_checkpoint(name, whole=True) if "/" in name else find_checkpoint(checkpoints / name)
     except CheckpointError:
         return None
 
 
-def example_files(name: str, checkpoints: Path) -> list[Path]:
-    return sorted((checkpoints / Path(name).name / "examples").glob("*.jpg"))
+def example_files(folder: Path | None) -> list[Path]:
+    return sorted((folder / "examples").glob("*.jpg")) if folder else []
 
 
-def example_photos(checkpoints: Path, studio: Studio) -> list[Example]:
-    """The photos in `checkpoints`/<model>/examples. A file named after a domain is a photo of it."""
+def example_photos(folders: Mapping[str, Path | None], studio: Studio) -> list[Example]:
+    """The photos in the folder `examples` of each model's own. A file named after a domain is a photo of it."""
     examples = []
     for name, translator in studio.models.items():
         a_to_b, b_to_a = studio.directions(name)
-        for path in example_files(name, checkpoints):
+        for path in example_files(folders[name]):
             direction = b_to_a if translator.domains[1] in path.stem else a_to_b
             label = path.stem.replace("-", " ").replace("_", " ")
             examples.append(Example(path, name, direction, label[0].upper() + label[1:]))
     return examples
-
-
-def example_credits(checkpoints: Path, studio: Studio) -> str:
-    files = (checkpoints / Path(name).name / "examples" / "README.md" for name in studio.models)
-    return "\n\n".join(file.read_text(encoding="utf-8") for file in files if file.is_file())
 
 
 def thumbnails(studio: Studio, examples: Iterable[Example]) -> dict[str, str]:
@@ -116,15 +124,14 @@ def thumbnails(studio: Studio, examples: Iterable[Example]) -> dict[str, str]:
 def build_demo(models: Mapping[str, Translator], checkpoints: Path = CHECKPOINTS, notice: str = "") -> gr.Blocks:
     """The page in every language, and its API, for at least one model.
 
-    Example photos come from `checkpoints`/<model>/examples/. `notice`: what to tell every visitor.
+    `checkpoints`: where those lie that are not of the Hub. `notice`: what to tell every visitor.
     """
     studio = Studio(models)
-    examples = example_photos(checkpoints, studio)
     folders = {name: folder_of(name, checkpoints) for name in models}
-    credits = example_credits(checkpoints, studio)
-    stock = Stock(examples, credits, thumbnails(studio, examples), folders, notice)
-    a, b = studio.translator(None).domains
-    with gr.Blocks(title=f"UNIT: {a} and {b}", analytics_enabled=False, delete_cache=(600, 3000)) as demo:
+    examples = example_photos(folders, studio)
+    told = "\n\n".join(filter(None, map(credits, folders.values())))
+    stock = Stock(examples, told, thumbnails(studio, examples), folders, notice)
+    with gr.Blocks(title="UNIT in the browser", analytics_enabled=False, delete_cache=(600, 3000)) as demo:
         Page(demo, studio, ENGLISH, stock)
         add_api(studio)
     with demo.route(CHINESE.name, CHINESE.path):
@@ -144,7 +151,7 @@ def main() -> None:
             "or set UNIT_MODELS to models on the Hugging Face Hub."
         )
     build_demo(models, checkpoints, notice).launch(
-        theme=gr.themes.Soft(font=["system-ui", "sans-serif"]), css=CSS, footer_links=["api"], max_file_size="30mb",
+        theme=THEME, css=CSS, footer_links=["api"], max_file_size="30mb",
         run_history=False, enable_monitoring=False, ssr_mode=False, show_error=False,
     )  # fmt: skip
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from unit import Translator
-from unit.about import METRICS, card, facts, measures
+from unit.about import METRICS, card, credits, facts, measures
 
 ROWS = [
     {"metric": "KID", "features": "an eye", "direction": "summer → winter", "of": of, "value": value, "n": 9}
@@ -33,7 +33,7 @@ def test_facts(tiny_checkpoint: Path):
     assert "summer as winter" in text
     assert f"{translator.parameters / 1e6:.1f} million parameters" in text
     assert "16 numbers for every 4 x 4 pixels" in text
-    assert "No measures of these weights have been published yet." in text
+    assert "There are no measures of these weights here." in text
 
 
 def test_measures_stand_between_floor_and_ceiling(tmp_path: Path):
@@ -47,7 +47,7 @@ def test_measures_stand_between_floor_and_ceiling(tmp_path: Path):
 @pytest.mark.parametrize("text", ["", "[]", "{}", "[1]", '{"rows": 3}', '{"rows": [3]}', "no JSON"])
 def test_measures_that_cannot_be_read_are_none(text: str, tmp_path: Path):
     (tmp_path / METRICS).write_text(text)
-    assert measures(tmp_path) == measures(None) == "No measures of these weights have been published yet."
+    assert measures(tmp_path) == measures(None) == "There are no measures of these weights here."
 
 
 def test_a_card_asks_no_other_host_for_anything(tmp_path: Path):
@@ -66,11 +66,14 @@ def test_a_card_asks_no_other_host_for_anything(tmp_path: Path):
 )
 def test_a_card_that_tries_to(trick: str, tmp_path: Path):
     (tmp_path / "README.md").write_text(f"A card. {trick}\n\n[spy]: https://spy.example/x.gif\n")
-    text = card(tmp_path)
-    assert text.startswith("A card.")
-    assert "<" not in text
-    assert "![" not in text
+    told = [card(tmp_path)]
+    (tmp_path / "examples").mkdir()
+    (tmp_path / "README.md").rename(tmp_path / "examples" / "README.md")
+    for text in (*told, credits(tmp_path)):
+        assert text.startswith("A card.")
+        assert "<" not in text
+        assert "![" not in text
 
 
 def test_no_card_is_no_text(tmp_path: Path):
-    assert card(None) == card(tmp_path) == ""
+    assert card(None) == card(tmp_path) == credits(None) == credits(tmp_path) == ""

@@ -272,12 +272,15 @@ def test_models_of_the_hub(hub: Hub, clients: Clients, tiny_checkpoint: Path, tm
     assert offline.stdout.splitlines() == expected
     assert len(hub.asked) == asked
 
-    # Another program may have fetched the rest of the repository to the same place.
-    filled("whole", {**files, "examples/a.jpg": b"a photo"})
-    whole = "import huggingface_hub\nhuggingface_hub.snapshot_download('owner/whole')\n" + load_all(
-        [("owner/whole", None)]
+    # Measures and examples are for a page. They lie where the network looks for its own files, and do not disturb it.
+    filled("whole", {**files, "metrics.json": b"{}", "examples/a.jpg": b"a photo"})
+    program = load_all([("owner/whole", None)]) + (
+        "print(sorted(p.name for p in unit.hub.find_checkpoint('owner/whole').iterdir()))\n"
+        "print(sorted(p.name for p in unit.hub.find_checkpoint('owner/whole', whole=True).rglob('*.*')))\n"
     )
-    assert clients.run(whole, hub, tmp_path).stdout.splitlines() == ["summer"]
+    whole = clients.run(program + load_all([("owner/whole", None)]), hub, tmp_path)
+    needed, more = ["config.json", "model.safetensors"], ["a.jpg", "metrics.json"]
+    assert whole.stdout.splitlines() == ["summer", str(needed), str(sorted(needed + more)), "summer"], whole.stderr
 
     nobody = "http://127.0.0.1:9"  # nothing listens there
     alone = clients.run(load_all([cached[0], cached[3]]), hub, tmp_path, HF_ENDPOINT=nobody)

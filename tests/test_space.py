@@ -270,10 +270,12 @@ def test_what_cannot_succeed_is_told_in_one_sentence(hub: Hub, run: Run, clients
     hub.repos["owner/empty"] = Repo()
     hub.repos["spaces/owner/other"] = Repo()
     hub.repos["spaces/owner/other"].commit("main", SEED | {"app.py": b"print()"}, "another program")
+    hub.repos["spaces/owner/static"] = Repo()
+    hub.repos["spaces/owner/static"].commit("main", SEED | {"index.html": b"<h1>Mine</h1>"}, "pages without a program")
     may_not = "this token may not write to {}: use your own name or organisation, and a token that may write."
     expired = "the Hugging Face Hub refuses the token: renew it (hf auth login), or set HF_TOKEN to another."
     unpaid = "free/page was not pushed: its owner's plan does not pay for this hardware. Without a plan, "
-    other = "owner/other has another program, which would be lost: choose another name, or delete its app.py."
+    other = "{} has another program, which would be lost: choose another name, or delete its files."
     no_model = (
         "There is no folder owner/away, and no such model on the Hugging Face Hub (if it is private, set HF_TOKEN"
     )
@@ -285,7 +287,8 @@ def test_what_cannot_succeed_is_told_in_one_sentence(hub: Hub, run: Run, clients
         (may_not.format("owner/page"), "hf_reader", ["owner/page"]),
         (unpaid + "--hardware zero-a10g may be had (docs/hosting.md).", "hf_free", ["free/page"]),
         ("page is not the name of a repository: write owner/name.", "hf_owner", ["page"]),
-        (other, "hf_owner", ["owner/other"]),
+        (other.format("owner/other"), "hf_owner", ["owner/other"]),
+        (other.format("owner/static"), "hf_owner", ["owner/static"]),
         (no_model + " to a token that may read it).", "hf_owner", ["owner/page", "--models", "owner/away"]),
         ("owner/empty is not a checkpoint: it has no config.json.", "hf_owner", ["owner/a", "--models", "owner/empty"]),
     ]
@@ -305,7 +308,7 @@ def test_what_cannot_succeed_is_told_in_one_sentence(hub: Hub, run: Run, clients
     shutil.rmtree(checkout / "checkpoints")
     none = "There is no model in checkpoints/: export one to there, or name models of the Hub (--models).\n"
     assert run("owner/page").stderr == none
-    assert hub.repos.keys() == {"owner/empty", "spaces/owner/other"}
+    assert hub.repos.keys() == {"owner/empty", "spaces/owner/other", "spaces/owner/static"}
     assert len(hub.repos["spaces/owner/other"].messages) == 2
 
 

@@ -69,7 +69,9 @@ def test_sentences_are_looked_up_by_their_pattern(english, chinese):
 
 def test_shipped_example_photos_have_chinese_names():
     shipped = Path(app.__file__).parent / "checkpoints"
-    labels = {example.label for example in app.example_photos(shipped, Studio(app.find_models(shipped, [])[0]))}
+    models, _ = app.find_models(shipped, [])
+    folders = {name: shipped / name for name in models}
+    labels = {example.label for example in app.example_photos(folders, Studio(models))}
     assert len(labels) >= 6
     assert {label for label in labels if CHINESE(label) == label} == set()
 

@@ -10,11 +10,11 @@ from typing import Any
 from huggingface_hub import EvalResult, ModelCardData
 
 from train.config import TrainConfig, presets
-from unit.hub import CARD, write_atomic
+from unit.hub import CARD, METRICS, write_atomic
 
-TRAINING, METRICS, SAMPLES = "training.json", "metrics.json", "samples.jpg"  # what a card is made of, in its folder
+TRAINING, SAMPLES = "training.json", "samples.jpg"  # with the measures, what a card is made of, in its folder
 REPO = "owner/name"  # stands for the repository until it is known (train/push.py)
-UNKNOWN = "unknown"  # the Hub's name for a licence that nobody stated
+UNKNOWN, OTHER = "unknown", "other"  # the Hub's names for a licence that nobody stated, and for one of its own
 OWN = ("data", "run_dir", "push_to", "push_every", "push_private")  # options of one person, not of the recipe
 
 TEXT = """\
@@ -115,6 +115,8 @@ def card(training: Mapping[str, Any], metrics: Mapping[str, Any] | None = None, 
         training={"data": data, "steps": training["step"], "photos_seen": photos, "hours": round(hours, 2)},
     )
     terms = "The photos they learnt from have owners and terms of their own."
+    if training["license"] == OTHER:
+        terms = "What that means is told below. " + terms
     if training["license"] == UNKNOWN:
         terms = "Nobody has said on which terms they may be used: ask whoever trained them. " + terms
     text = TEXT.format(

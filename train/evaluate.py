@@ -27,12 +27,12 @@ from torch import Generator, Tensor
 from tqdm import tqdm
 
 from train import metrics
-from train.card import METRICS, nameless, write_card
+from train.card import nameless, write_card
 from train.config import TrainConfig
 from train.judges import EfficientNetLite2, Judge, Seen, WithInception
 from train.metrics import Measured, Probe, fid, fit_probe, kid, perceptual, share
 from train.source import DataError, find_data, list_photos
-from unit.hub import load_pretrained, write_atomic
+from unit.hub import METRICS, load_pretrained, write_atomic
 from unit.images import ImageError, load_image, pad_to_multiple, to_tensor
 from unit.pipeline import BORDER, Translator, best_device, memory_format, reach
 from unit.unit import UNIT, Domain

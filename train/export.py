@@ -15,12 +15,12 @@ import torch
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
-from train.card import METRICS, SAMPLES, TRAINING, UNKNOWN, complete, nameless, read_json, write_card
+from train.card import SAMPLES, TRAINING, UNKNOWN, complete, nameless, read_json, write_card
 from train.config import TrainConfig
 from train.data import held_out_photos
 from train.source import DataError
 from train.state import read_newest
-from unit.hub import WEIGHTS, save_pretrained, write_atomic
+from unit.hub import METRICS, WEIGHTS, save_pretrained, write_atomic
 from unit.images import to_image
 from unit.unit import UNIT, UNITConfig
 

@@ -5,10 +5,8 @@ import re
 from pathlib import Path
 from typing import Any
 
-from unit.hub import CARD
+from unit.hub import CARD, METRICS
 from unit.pipeline import Translator
-
-METRICS = "metrics.json"  # beside the weights, if they were measured (train/evaluate.py)
 
 
 def facts(translator: Translator, folder: Path | None) -> str:
@@ -38,21 +36,32 @@ def measures(folder: Path | None) -> str:
 def card(folder: Path | None) -> str:
     """The README.md of a checkpoint without what only the Hub reads; empty if there is none.
 
-    A card may come from anybody. Pictures are left out, for they would make every visitor ask another host for them,
-    and so is HTML. Headings become smaller than those of the page.
+    Headings become smaller than those of the page.
+    """
+    return re.sub(r"^(#{1,4}) ", r"##\1 ", _harmless(folder / CARD if folder else None), flags=re.MULTILINE).strip()
+
+
+def credits(folder: Path | None) -> str:
+    """What is said of the example photos beside a checkpoint; empty if nothing is."""
+    return _harmless(folder / "examples" / CARD if folder else None).strip()
+
+
+def _harmless(path: Path | None) -> str:
+    """Markdown that may come from anybody, empty if there is none.
+
+    Pictures are left out, for they would make every visitor ask another host for them, and so is HTML.
     """
     try:
-        text = (folder / CARD).read_text(encoding="utf-8") if folder else ""
+        text = path.read_text(encoding="utf-8") if path else ""
     except (OSError, ValueError):
         return ""
     text = re.sub(r"\A---\n.*?\n---\n", "", text, flags=re.DOTALL)
     text = re.sub(r"<!--.*?-->|</?[a-zA-Z][^>]*>", "", text, flags=re.DOTALL)
     text = re.sub(r"!\[[^\]]*\](\([^)]*\)|\[[^\]]*\])?", "", text)
-    text = re.sub(r"<(?=[a-zA-Z/!])", "&lt;", text).replace("![", "[")  # what was written so that the above misses it
-    return re.sub(r"^(#{1,4}) ", r"##\1 ", text, flags=re.MULTILINE).strip()
+    return re.sub(r"<(?=[a-zA-Z/!])", "&lt;", text).replace("![", "[")  # what was written so that the above misses it
 
 
-_UNMEASURED = "No measures of these weights have been published yet."
+_UNMEASURED = "There are no measures of these weights here."
 _COLUMNS = ("drawn", "untranslated", "real")
 
 

@@ -10,7 +10,7 @@ import os
 import re
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, TypeVar, get_args, get_type_hints
@@ -22,9 +22,10 @@ from torch import Tensor
 
 from unit.unit import UNIT, UNITConfig
 
-CONFIG, WEIGHTS, CARD = "config.json", "model.safetensors", "README.md"
+CONFIG, WEIGHTS, CARD, METRICS = "config.json", "model.safetensors", "README.md", "metrics.json"
+NEEDED = CONFIG, WEIGHTS, CARD
 # All that belongs to a checkpoint, but for the folder examples. What else lies beside it is its owner's business.
-FILES = (CONFIG, WEIGHTS, CARD, "metrics.json", "metrics.md", "samples.jpg", "training.json")
+FILES = (CONFIG, WEIGHTS, CARD, METRICS, "metrics.md", "samples.jpg", "training.json")
 WAITS = (2, 4, 8, 16, 32)  # seconds before each new attempt to upload
 T = TypeVar("T")
 
@@ -90,14 +91,17 @@ def load_pretrained(source: str | Path, *, revision: str | None = None) -> UNIT:
     return model.eval().requires_grad_(False)
 
 
-def find_checkpoint(source: str | Path, *, revision: str | None = None) -> Path:
-    """The folder that holds the checkpoint, downloaded first if `source` is a repository of the Hub."""
+def find_checkpoint(source: str | Path, *, revision: str | None = None, whole: bool = False) -> Path:
+    """The folder that holds the checkpoint, downloaded first if `source` is a repository of the Hub.
+
+    whole: with all that a page shows beside it, its measures and examples, which a network does without.
+    """
     folder = Path(source)
     if not folder.is_dir():
         # A string like owner/name may also be a path with a slip in it. If its parent is here, a path is meant.
         if isinstance(source, Path) or not re.fullmatch(r"\w[\w.-]*/\w[\w.-]*", source) or folder.parent.is_dir():
             raise CheckpointError(f"There is no folder {source}.")
-        folder = _download(source, revision)
+        folder = _download(source, revision, (*NEEDED, METRICS, "examples/*") if whole else NEEDED)
     elif revision is not None:
         raise CheckpointError(f"{source} is a folder, which has no revisions: leave the revision out.")
     if not (folder / CONFIG).is_file():
@@ -122,16 +126,16 @@ def write_atomic(path: Path, data: bytes) -> None:
         temporary.unlink(missing_ok=True)
 
 
-def _download(repo: str, revision: str | None) -> Path:
+def _download(repo: str, revision: str | None, patterns: Sequence[str]) -> Path:
     # Imported here because it is needed for nothing else, and reads its environment when imported.
     from huggingface_hub import snapshot_download
 
     try:
-        folder = Path(snapshot_download(repo, revision=revision, allow_patterns=[CONFIG, WEIGHTS, CARD]))
+        folder = Path(snapshot_download(repo, revision=revision, allow_patterns=list(patterns)))
     except Exception as error:  # its own errors, those of its HTTP library, and the disk's
         raise CheckpointError(why_not_had(error, repo, revision)) from error
     # Only these: other programs may have fetched the rest of the repository into the same folder.
-    paths = [path for name in (CONFIG, WEIGHTS, CARD) if (path := folder / name).is_file()]
+    paths = [path for name in NEEDED if (path := folder / name).is_file()]
     if bad := [path for path in paths if not _as_sent(path)]:
         for path in bad:
             path.resolve().unlink()

@@ -48,6 +48,9 @@ TEXT = f"""
 A photo of one domain, drawn in the other by networks that never saw a pair of photos: *Unsupervised Image-to-Image
 Translation Networks* ([arXiv:1703.00848](https://arxiv.org/abs/1703.00848)) in PyTorch.
 
+The program is under the MIT licence; the models and the example photos have terms of their own, which stand in their
+README files and on the page.
+
 <!-- Made by `{MADE_BY}`. Run again, it replaces the program and its models. These words stay as you
 change them, and so do title, emoji, colours, licence, description and tags above, and what you add to them. -->
 """
@@ -81,7 +84,7 @@ def upload(repo: str, models: Sequence[str] = (), *, private: bool = False, hard
     make_repo(repo, kind="space", private=private, space_sdk="gradio", space_hardware=hardware)
     card, has = patiently(repo, lambda: _present(repo))
     if card is not None and MADE_BY not in card:
-        raise PushError(f"{repo} has another program, which would be lost: choose another name, or delete its app.py.")
+        raise PushError(f"{repo} has another program, which would be lost: choose another name, or delete its files.")
     files = space_files(models, hardware=hardware or has, card=card, closed=closed)
     kept = commit(repo, files, f"The page, with {', '.join(names)}", ours=_is_ours, kind="space")
     if hardware and hardware != has:
@@ -167,7 +170,7 @@ def _present(repo: str) -> tuple[str | None, str]:
     info = api.space_info(repo)
     hardware = info.runtime and (info.runtime.requested_hardware or info.runtime.hardware)
     paths, card = {file.rfilename for file in info.siblings or ()}, None
-    if "app.py" in paths:
+    if paths - {CARD, ".gitattributes"}:  # which are in every new Space
         card = Path(api.hf_hub_download(repo, CARD, repo_type="space")).read_text("utf-8") if CARD in paths else ""
     return card, hardware or CPU
 

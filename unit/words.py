@@ -12,38 +12,39 @@ from functools import cached_property
 from unit.studio import SIDE
 
 TITLE = """
-# UNIT
-Two kinds of photo, one shared latent space: a photo of either kind is encoded into it and drawn again as the other.
+# UNIT in the browser
+Pick an example or add a photo of your own, and it is drawn again as the other kind: summer as winter, say. The models
+never saw a pair of photos of one thing, and what they draw is made up.
 """
 SURVIVES = """
-### What survives
-The photo drawn again in its own domain, and there and back again. The heat maps show where they differ from the photo:
-dark is equal.
+## What survives
+The photo drawn again as its own kind, and translated there and back. The heat maps show where they differ from the
+photo: dark means no difference.
 """
 SAMPLE = f"""
-### Sample the latent
-The encoder gives a Gaussian over latents; each seed draws another point of it. A UNIT is nearly unimodal, so the noise
-changes little; a higher temperature shows more. Select a sample to make it the result. Samples are at most {SIDE}
-pixels wide or high.
+## Sample the latent
+The encoder gives a Gaussian over latents; each seed draws another point of it. For one photo UNIT has nearly one
+answer, so the noise changes shades and textures; a higher temperature shows more. Select a sample to make it the
+result. Samples are at most {SIDE} pixels wide or high.
 """
 WALK = """
-### Latent walk
+## Latent walk
 A circle through the noise around your photo, as a film that ends where it began, with the temperature, grain and seed
 from above.
 """
 BETWEEN = """
-### Between two photos
+## Between two photos
 Both photos are encoded, and the line between the two latents is drawn. Move the slider from the first photo (0) to the
 second (1), which is cropped to the shape of the first. Both should be photos of the domain you translate from.
 """
 DREAM = """
-### Dream
+## Dream
 No photo: one latent of pure noise is drawn in both domains, so each number is one dream seen twice. What corresponds is
 colour, light and texture. **Do not expect places**: the model learnt to draw from latents of photos, and pure noise is
 rarely near one. Temperature 1 and grain 1 are the paper's prior; higher ones get nearer to where photos are.
 """
 INSIDE = """
-### Inside
+## Inside
 Two encoders, two decoders, one latent space. A photo of either domain is encoded as a Gaussian around a small map of
 latents (how small depends on the model, below); any point of that space can be drawn in either domain. Drawing it with
 the other decoder is the translation. Nobody ever showed the model a pair of photos of the same thing.
@@ -105,35 +106,37 @@ CHINESE = Words(
         "night": "夜晚",
         # texts
         TITLE: """
-# UNIT
-兩種照片，一個共用的潛在空間：任一種照片都能編碼進去，再以另一種樣貌畫出來。
+# 瀏覽器裡的 UNIT
+選一個範例，或加入自己的照片，就會以另一種樣貌重畫，例如夏天畫成冬天。模型從來沒看過同一個東西的成對照片，
+畫出來的都是虛構的。
 """,
         SURVIVES: """
-### 留下了什麼
-照片在原本的領域裡重畫一次，以及翻譯過去再翻譯回來。熱圖標出與照片不同的地方：越暗越接近。
+## 留下了什麼
+照片以原本的樣貌重畫一次，以及翻譯過去再翻譯回來。熱圖標出與照片不同的地方：越暗越接近。
 """,
         SAMPLE: f"""
-### 在潛在空間取樣
-編碼器給出的是一個高斯分布，每個種子取其中一點。UNIT 幾乎只有一種答案，所以雜訊影響不大；溫度越高，變化越明顯。
+## 在潛在空間取樣
+編碼器給出的是一個高斯分布，每個種子取其中一點。一張照片在 UNIT 裡幾乎只有一種答案，所以雜訊改變的是色調與質感；
+溫度越高，變化越明顯。
 點選一張樣本，就以它為結果。樣本的長寬最多 {SIDE} 像素。
 """,
         WALK: """
-### 潛在空間漫步
+## 潛在空間漫步
 在您的照片周圍的雜訊裡繞一圈，做成頭尾相接的短片；溫度、顆粒與種子用上面的設定。
 """,
         BETWEEN: """
-### 兩張照片之間
+## 兩張照片之間
 兩張照片都先編碼，再畫出兩個潛在點連線上的樣子。滑桿從第一張照片（0）移到第二張（1）；第二張會裁成第一張的形狀。
 兩張都應該是翻譯來源那一類的照片。
 """,
         DREAM: """
-### 夢
+## 夢
 沒有照片：把同一個純雜訊的潛在點用兩種樣貌各畫一次，所以同一個號碼是同一個夢。互相對應的是顏色、光線與質感。
 **請別期待看到風景**：模型學的是從照片的潛在點作畫，純雜訊很少靠近那裡。溫度 1、顆粒 1 是論文的先驗分布；
 調高一些會比較接近照片所在的地方。
 """,
         INSIDE: """
-### 裡面是什麼
+## 裡面是什麼
 兩個編碼器、兩個解碼器、一個潛在空間。任一領域的照片都編碼成一個高斯分布，中心是一張小的潛在圖（多小要看模型，見下面）；
 空間裡的任何一點都能以任一領域畫出來。用另一個解碼器來畫，就是翻譯。從來沒有人給模型看過同一個東西的成對照片。
 """,
@@ -159,6 +162,7 @@ CHINESE = Words(
         "Direction": "方向",
         "⇄ Flip": "⇄ 對調",
         "Translate": "翻譯",
+        "Examples: take one of the kind you translate from": "範例：請選翻譯來源那一類的",
         "Examples": "範例",
         "Aitzgorri": "艾茨戈里山",
         "Forest stream": "林間溪流",
@@ -244,7 +248,7 @@ CHINESE = Words(
         "{n} residual blocks": "{n} 個殘差區塊",
         "- **Latent**: {n} numbers for every {w} x {h} pixels.": "- **潛在空間**：每 {w} x {h} 像素 {n} 個數值。",
         "- **Trained on** crops of {n} pixels.": "- **訓練時**看的是 {n} 像素的裁切。",
-        "No measures of these weights have been published yet.": "這些權重還沒有公開的評量。",
+        "There are no measures of these weights here.": "這裡沒有這些權重的評量。",
         "Judged by {judge} on held-out photos of {data}, {n} px.": (
             "由 {judge} 評量，用的是 {data} 裡沒有訓練過的照片，{n} 像素。"
         ),

@@ -674,8 +674,12 @@ class Page:
             with self.examples_here:
                 examples = gr.Examples(rows, [self.photo, self.model, self.direction], **look)
             redraw(examples.load_input_event.then(self.change_model, way, chosen, **QUICK), new_photo=True)
+            photos = [example.photo.read_bytes() for example in self.examples]
+            once = [i for i, photo in enumerate(photos) if photo not in photos[:i]]  # two models may show the same one
+            look["label"] = self.words("Examples: take one of the kind you translate from")
+            look["example_labels"] = [labels[i] for i in once]
             with self.second_here:
-                seconds = gr.Examples([row[:1] for row in rows], self.photo_2, **look)
+                seconds = gr.Examples([rows[i][:1] for i in once], self.photo_2, **look)
             seconds.load_input_event.then(between_now, [self.position, *between], self.between, **RUN)
 
         linked = [self.photo, *way, *noise_here]
