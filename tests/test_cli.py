@@ -15,6 +15,7 @@ from PIL import Image
 
 from unit import UNIT, Translator, UNITConfig, __main__, load_pretrained, save_pretrained
 from unit.__main__ import flops, main
+from unit.faces import centred, cut
 from unit.hub import write_atomic
 
 ROOT = Path(__file__).parent.parent
@@ -74,6 +75,22 @@ def test_noise_options_reach_the_translator(here: Path, model: list[str], tiny_c
     assert main(["translate", "a.png", "--to", "summer", "-o", "b.png", *noise, *model]) == 0
     expected = Translator.from_pretrained(tiny_checkpoint).translate(source, "summer", temperature=1.5, grain=2, seed=7)
     assert Image.open("b.png").tobytes() == expected.tobytes()
+
+
+def test_only_the_face_is_drawn(here: Path, model: list[str], tiny_checkpoint: Path) -> None:
+    """Where none is to be seen, it is taken to be in the middle. Whether one is found: tests/test_faces.py."""
+    Image.effect_noise((80, 40), 60).convert("RGB").save("a.png")
+    command = ["translate", "a.png", "--to", "winter", *model]
+    assert main([*command, "-o", "b.png", "--face"]) == 0
+    with Image.open("a.png") as before, Image.open("b.png") as after:
+        middle = (30, 10, 50, 30)
+        drawn = Translator.from_pretrained(tiny_checkpoint).translate(cut(before, centred(before.size)), "winter")
+        assert after.crop(middle).tobytes() == drawn.crop((10, 10, 30, 30)).tobytes()
+        assert after.crop((0, 0, 20, 40)).tobytes() == before.crop((0, 0, 20, 40)).tobytes()
+    for face in ([], ["--face"]):  # another picture, so it is drawn again
+        before_it = sorted(p.stat().st_mtime_ns for p in Path("out").glob("*"))
+        assert main([*command, "-o", "out", *face]) == 0
+        assert sorted(p.stat().st_mtime_ns for p in Path("out").glob("*")) != before_it
 
 
 def test_a_folder_keeps_its_shape(here: Path, model: list[str]) -> None:

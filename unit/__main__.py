@@ -18,8 +18,9 @@ from torch.utils.flop_counter import FlopCounterMode
 from tqdm import tqdm  # type: ignore[import-untyped]
 
 from unit.benchmark import CONFIGS, SIZES, benchmark, page
+from unit.faces import cut, find_face, paste
 from unit.hub import CARD, CONFIG, WEIGHTS, find_checkpoint, load_pretrained, write_atomic
-from unit.images import SUFFIXES
+from unit.images import SUFFIXES, load_image
 from unit.pipeline import Translator
 from unit.unit import UNIT, UNITConfig
 
@@ -32,6 +33,7 @@ examples:
   python -m unit translate garden.jpg --to winter -o garden_winter.png
   python -m unit translate photos more/*.jpg --to winter -o winter_photos
   python -m unit translate garden.jpg --to winter -o out --temperature 1 --grain 8 --seed 3
+  python -m unit translate cat.jpg --to dog --face -o dog.png
   torchrun --nproc-per-node 8 -m unit translate photos --to winter -o winter_photos
   python -m unit sample --model checkpoints/summer2winter --count 4 -o pairs
   python -m unit interpolate one.jpg two.jpg --to winter -o steps
@@ -42,15 +44,15 @@ examples:
 
 TRANSLATE = """\
 drawings that are there already:
-  In a folder, a drawing made from the same photo (its bytes count, not its date) with the same model, --to and noise
-  is left alone, so a run that was stopped goes on when it is started again. Any other file of that name is drawn anew;
+  In a folder, a drawing made from the same photo (its bytes count, not its date) with the same model and options is
+  left alone, so a run that was stopped goes on when it is started again. Any other file of that name is drawn anew;
   --again draws all of them. To tell, a drawing ends with a checksum of what it was made from; it holds nothing else of
   the photo but its pixels. A drawing that -o names itself (-o garden.png) is always made.
 
 many processes:
-  Started by torchrun, accelerate launch or srun, or with RANK and WORLD_SIZE set by hand, each
-  process draws its share of the photos, on the GPU that LOCAL_RANK says. A seed means the same drawings however many
-  processes there are. SIGTERM ends a process after the photo it is at.
+  Started by torchrun, accelerate launch or srun, or with RANK and WORLD_SIZE set by hand, each process draws its share
+  of the photos, on the GPU that LOCAL_RANK says. A seed means the same drawings however many processes there are.
+  SIGTERM ends a process after the photo it is at.
 
 exit status:
   0 if all is drawn, and on SIGTERM; 1 if a photo could not be drawn, while the others are. One of many processes says
@@ -105,12 +107,16 @@ def translate(options: argparse.Namespace) -> int:
             if told:
                 break
             try:
+                photo = load_image(source) if options.face else None
+                box = find_face(photo) if photo else None
                 drawing = translator.draw(
-                    source, options.to, temperature=options.temperature, grain=options.grain, seed=options.seed
-                )
+                    cut(photo, box) if photo and box else source,
+                    options.to, temperature=options.temperature, grain=options.grain, seed=options.seed,
+                )  # fmt: skip
                 for _ in tqdm(drawing, unit="tile", leave=False, disable=rank > 0 or len(drawing) == 1 or None):
                     pass
-                _save(drawing.image, output, inputs, b"" if named else _mark(source, settings))
+                picture = paste(photo, drawing.image, box) if photo and box else drawing.image
+                _save(picture, output, inputs, b"" if named else _mark(source, settings))
                 drawn += 1
             except FAILURES as error:
                 failed += 1
@@ -238,6 +244,9 @@ def _parser() -> argparse.ArgumentParser:
         "--temperature", type=float, default=0.0, help="strength of the noise, 1 as in training (default: 0)"
     )
     c.add_argument("--grain", type=_count, default=1, help="size of the noise in latent pixels (default: 1)")
+    c.add_argument(
+        "--face", action="store_true", help="draw only the face of a cat or dog, found as the page does, in its place"
+    )
     c.add_argument("--again", action="store_true", help="draw what is there already anew")
     c.set_defaults(run=translate)
 
@@ -406,7 +415,7 @@ def _identity(path: Path) -> object:
 def _settings(options: argparse.Namespace) -> bytes:
     """A checksum of all but the photo that decides what is drawn."""
     noise = (options.temperature, options.grain, options.seed) if options.temperature else None
-    digest = hashlib.blake2b(repr((options.to, noise)).encode())
+    digest = hashlib.blake2b(repr((options.to, noise, *["face"] * options.face)).encode())
     folder = find_checkpoint(options.model or _default_model(options.to), revision=options.revision)
     for name in (CONFIG, WEIGHTS):
         digest.update((folder / name).read_bytes())
