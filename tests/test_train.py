@@ -13,10 +13,10 @@ from tests.photos import seasons
 from train.benchmark import plain_step
 from train.config import LossWeights, TrainConfig, presets
 from train.data import batches
-from train.export import export
+from train.export import export, main
 from train.loop import compile_networks, discriminator_loss, draw, generator_losses, train, train_step, update
 from train.state import TrainState
-from unit import UNIT, UNITConfig, load_pretrained
+from unit import UNIT, UNITConfig, load_pretrained, save_pretrained
 from unit.layouts import LAYOUTS
 from unit.losses import perceptual
 from unit.pipeline import best_dtype
@@ -108,6 +108,27 @@ def test_export_is_the_averaged_generator_with_a_card(config, tmp_path):
     assert str(tmp_path) not in card
     with pytest.raises(ValueError, match="no checkpoint yet"):
         export(tmp_path, tmp_path / "none")
+
+
+def test_weights_of_two_runs_can_be_blended(config, tmp_path, capsys):
+    train(dataclasses.replace(config, steps=2))
+    first = export(config.run_dir, tmp_path / "first")
+    train(config)
+    last, mine = export(config.run_dir, tmp_path / "last"), str(tmp_path / "mine")
+    assert main([str(config.run_dir), mine, "--blend", str(first), "--share", "0.75"]) == 0
+    one, two, both = (load_pretrained(folder).state_dict() for folder in (first, last, mine))
+    for name, weight in both.items():
+        torch.testing.assert_close(weight, 0.25 * one[name] + 0.75 * two[name], atol=1e-3, rtol=2e-3)  # fp16
+    assert "decay 0.999; 0.75 of it and 0.25 of the weights in first |" in (tmp_path / "mine" / "README.md").read_text()
+
+    save_pretrained(UNIT(UNITConfig(dim=4, n_res=2)), tmp_path / "other")
+    for options, message in (
+        (["--blend", str(tmp_path / "other")], "not built like this one"),
+        (["--blend", str(first), "--share", "1.5"], "--share is 1.5"),
+        (["--blend", str(tmp_path / "none")], "There is no folder"),
+    ):
+        assert main([str(config.run_dir), mine, *options]) == 1
+        assert message in capsys.readouterr().err
 
 
 def test_it_learns_to_reconstruct(config):

@@ -48,7 +48,7 @@ translator.translate("photo.jpg", "{domain_b}").save("{domain_b}.png")
 | discriminators | {discriminator}, {gan_loss} loss |
 | loss weights | {loss_weights} |
 | learning rates | {lr_g:g} (encoders and decoders), {lr_d:g} (discriminators), {schedule} |
-| these weights | exponential average, decay {ema} |
+| these weights | exponential average, decay {ema}{blend} |
 
 ```
 {command}
@@ -96,7 +96,8 @@ def write_card(folder: Path) -> None:
 def card(training: Mapping[str, Any], metrics: Mapping[str, Any] | None = None, *, samples: bool = False) -> str:
     """The card as Markdown, its facts first as YAML, which the Hub reads.
 
-    training: "config" (all options), "step", "seconds", "device", "parameters", "license" and "notes" (Markdown).
+    training: "config" (all options), "step", "seconds", "device", "parameters", "license", "notes" (Markdown), and
+    "blend", what was mixed with other weights, if they were.
     metrics: what train/evaluate.py measured. samples: whether samples.jpg lies beside the card.
     """
     config = complete(training["config"])
@@ -119,8 +120,12 @@ def card(training: Mapping[str, Any], metrics: Mapping[str, Any] | None = None, 
         terms = "What that means is told below. " + terms
     if training["license"] == UNKNOWN:
         terms = "Nobody has said on which terms they may be used: ask whoever trained them. " + terms
+    said = {
+        "notes": f"\n{training['notes'].strip()}\n" if training["notes"] else "",
+        "blend": f"; {training['blend']}" if training.get("blend") else "",
+    }
     text = TEXT.format(
-        **{**config, **model, **training, "notes": f"\n{training['notes'].strip()}\n" if training["notes"] else ""},
+        **{**config, **model, **training, **said},
         training_file=TRAINING,
         metrics_file=METRICS,
         repo=REPO,

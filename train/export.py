@@ -20,7 +20,7 @@ from train.config import TrainConfig
 from train.data import held_out_photos
 from train.source import DataError
 from train.state import read_newest
-from unit.hub import METRICS, WEIGHTS, save_pretrained, write_atomic
+from unit.hub import METRICS, WEIGHTS, load_pretrained, save_pretrained, write_atomic
 from unit.images import to_image
 from unit.unit import UNIT, UNITConfig
 
@@ -29,13 +29,20 @@ CELL = 160  # pixels: the least side of a picture in it, so that there is room f
 
 
 def export(
-    run: Path, folder: Path, notes: str | None = None, license: str | None = None, data: str | None = None
+    run: Path,
+    folder: Path,
+    notes: str | None = None,
+    license: str | None = None,
+    data: str | None = None,
+    blend: str = "",
+    share: float = 0.5,
 ) -> Path:
     """Write the newest checkpoint's averaged generator into `folder`. Returns the folder.
 
     `notes` is Markdown that ends the card: limits, results, thanks. `license` is the Hub's name for that of the
     weights, which may depend on the photos. None of either: as the folder has it, or none and "unknown". `data` is
-    where the photos of the grid are, if no longer where the run had them. Raises ValueError if `run` has no checkpoint.
+    where the photos of the grid are, if no longer where the run had them. `blend` is a folder or a repository of the
+    Hub whose weights are blended in, see `blended`. Raises ValueError if `run` has no checkpoint.
     """
     if (newest := read_newest(run)) is None:
         raise ValueError(f"{run} holds no checkpoint yet; they are written every --save-every steps.")
@@ -43,14 +50,32 @@ def export(
     config = json.loads(metadata["config"])
     model = UNIT(UNITConfig(**config["model"]))
     model.load_state_dict({k.removeprefix("ema."): tensor for k, tensor in tensors.items() if k.startswith("ema.")})
+    told = ""
+    if blend:
+        model.load_state_dict(blended(model, load_pretrained(blend), share))
+        told = f"{share:g} of it and {1 - share:g} of the weights in {nameless(blend)}"
     try:
         photos = held_out_photos(TrainConfig(data=data or config["data"], model=model.config), PHOTOS)
     except DataError:
         if data:
             raise
         photos = None  # the run was made elsewhere
-    write_checkpoint(folder, model, metadata, photos, notes, license)
+    write_checkpoint(folder, model, metadata, photos, notes, license, told)
     return folder
+
+
+def blended(model: UNIT, other: UNIT, share: float) -> dict[str, Tensor]:
+    """share * model + (1 - share) * other, weight by weight, of two networks of which one went on from the other.
+
+    A model soup (Wortsman et al. 2022, arXiv:2203.05482): often better than either. Raises ValueError for a share that
+    is none, and for networks that are not built alike.
+    """
+    if not 0 < share < 1:
+        raise ValueError(f"--share is {share:g}: it must be between 0 and 1.")
+    one, two = model.state_dict(), other.state_dict()
+    if {k: w.shape for k, w in one.items()} != {k: w.shape for k, w in two.items()}:
+        raise ValueError("--blend names a network that is not built like this one.")
+    return {key: torch.lerp(two[key], weight, share) for key, weight in one.items()}
 
 
 def write_checkpoint(
@@ -60,6 +85,7 @@ def write_checkpoint(
     photos: tuple[Tensor, Tensor] | None,
     notes: str | None = None,
     license: str | None = None,
+    blend: str = "",
 ) -> None:
     """What `export` writes, for a model with the metadata of its training state; `photos` (x_a, x_b) make the grid."""
     config = complete(json.loads(metadata["config"]))
@@ -70,6 +96,7 @@ def write_checkpoint(
         "seconds": float(metadata["seconds"]),
         "device": metadata.get("device", "CPU"),
         "parameters": sum(p.numel() for p in model.parameters()) / 1e6,
+        "blend": blend,
         "license": license or kept.get("license", UNKNOWN),
         "notes": kept.get("notes", "") if notes is None else notes,
         "config": config,
@@ -126,10 +153,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("folder", type=Path, help="where the checkpoint goes, for example checkpoints/mine")
     parser.add_argument("--notes", type=Path, help="Markdown file to end the card with")
     parser.add_argument("--license", help=f"of the weights, as the Hub names it (default: {UNKNOWN})")
+    parser.add_argument("--blend", default="", help="weights of another run, here or on the Hub, to be blended in")
+    parser.add_argument("--share", type=float, default=0.5, help="of this run in the blend (default: 0.5)")
     parser.add_argument("--data", help="where testA and testB are, for the grid (default: where the run had them)")
     args = parser.parse_args(arguments)
     try:
-        folder = export(args.run, args.folder, args.notes and args.notes.read_text(), args.license, args.data)
+        notes = args.notes and args.notes.read_text()
+        folder = export(args.run, args.folder, notes, args.license, args.data, args.blend, args.share)
     except (ValueError, OSError) as error:
         print(error, file=sys.stderr)
         return 1
