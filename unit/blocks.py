@@ -138,18 +138,23 @@ class FoldedUpConv5(UpConv):
         conv = cast(nn.Conv2d, self[1])
         kernels = fold(fold(conv.weight, _FIVE), _FIVE)  # (2, 2, C', C, 3, 3): rows of the square, then its columns
         bias = None if conv.bias is None else conv.bias.repeat(4)
-        y = F.conv2d(F.pad(x, (1, 1, 1, 1), "replicate"), kernels.flatten(0, 2), bias)  # (N, 4 C', H, W)
+        wide = torch.cat([x[..., :1], x, x[..., -1:]], 3)  # not F.pad, whose compiled backward pass fails on a CPU
+        padded = torch.cat([wide[:, :, :1], wide, wide[:, :, -1:]], 2)  # (N, C, H + 2, W + 2)
+        y = F.conv2d(padded, kernels.flatten(0, 2), bias)  # (N, 4 C', H, W)
         y = y.permute(0, 2, 3, 1).reshape(n, h, w, 2, 2, -1).transpose(2, 3)  # (N, H, 2, W, 2, C')
         y = y.reshape(n, 2 * h, 2 * w, -1).permute(0, 3, 1, 2)
 
-        # The reflection of the enlarged map is that of its repeated edge, but for the tap that reaches furthest out.
-        def furthest(line: Tensor, taps: Tensor, mode: str) -> Tensor:  # (N, C, L), (C', C, 5) -> (N, C', 2 L)
-            return F.conv1d(F.pad(line.repeat_interleave(2, -1), (2, 2), mode), taps)
+        # The reflection of the enlarged map is that of its repeated edge, but for the tap that reaches furthest out:
+        # what that adds to the outermost rows, and then to the columns. (N, C, L), (C', C, 5) -> (N, C', 2 L)
+        def furthest(line: Tensor, taps: Tensor, ends: tuple[list[int], list[int]]) -> Tensor:
+            first, last = ends
+            return F.conv1d(torch.cat([line[..., first], line.repeat_interleave(2, -1), line[..., last]], -1), taps)
 
-        y[:, :, 0] += furthest(x[:, :, 1] - x[:, :, 0], conv.weight[:, :, 0], "reflect")
-        y[:, :, -1] += furthest(x[:, :, -2] - x[:, :, -1], conv.weight[:, :, 4], "reflect")
-        y[..., 0] += furthest(x[..., 1] - x[..., 0], conv.weight[..., 0], "replicate")
-        y[..., -1] += furthest(x[..., -2] - x[..., -1], conv.weight[..., 4], "replicate")
+        reflected, repeated = ([1, 0], [-1, -2]), ([0, 0], [-1, -1])
+        y[:, :, 0] += furthest(x[:, :, 1] - x[:, :, 0], conv.weight[:, :, 0], reflected)
+        y[:, :, -1] += furthest(x[:, :, -2] - x[:, :, -1], conv.weight[:, :, 4], reflected)
+        y[..., 0] += furthest(x[..., 1] - x[..., 0], conv.weight[..., 0], repeated)
+        y[..., -1] += furthest(x[..., -2] - x[..., -1], conv.weight[..., 4], repeated)
         return y
 
     def plain(self, x: Tensor) -> Tensor:
