@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
+from unit.blocks import FoldedUpConv5
 from unit.discriminator import MultiScaleDiscriminator, PatchDiscriminator
 from unit.layouts import LAYOUTS
 from unit.unit import UNIT, Gaussian, UNITConfig, latent_noise
@@ -53,6 +54,9 @@ def test_flops_at_256_px_are_the_released_networks(part, gflop):
     config, verb = part
     with torch.device("meta"), FlopCounterMode(display=False) as counter:
         model = UNIT(config)
+        for layer in model.modules():
+            if isinstance(layer, FoldedUpConv5):
+                layer.forward = layer.plain  # as they do it
         if verb == "encode":
             model.encode(torch.empty(1, 3, 256, 256), "a")
         else:
