@@ -1,6 +1,7 @@
 """The page in a real browser: headless Chromium, driven as a visitor would. UNIT_NO_BROWSER=1 leaves these out."""
 
 import base64
+import json
 import os
 import re
 import shutil
@@ -9,11 +10,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from app_server import MISSING_REPO, write_photo
+from app_server import MISSING_REPO, serve, write_photo
+from hub_server import Hub, Repo
 from PIL import Image
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Locator, Page, expect, sync_playwright
 
-pytest_plugins = ["app_server"]
+pytest_plugins = ["app_server", "hub_server"]
 expect.set_options(timeout=30_000)  # the machine may be busy
 QUIET = [
     "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
@@ -569,3 +571,36 @@ def test_every_control_and_picture_has_a_name(page, photo):
 def test_the_notice_is_visible(page):
     expect(page.locator("#notice")).to_be_visible()
     expect(page.locator("#notice")).to_contain_text(MISSING_REPO)
+
+
+def test_a_model_of_faces_from_the_hub_has_its_examples_and_measures(context, checkpoints, tmp_path, hub: Hub):
+    files = {path.name: path.read_bytes() for path in (checkpoints / "zoo").iterdir()}
+    rows = [{"metric": "KID", "direction": "cat → dog", "of": "drawn", "value": 0.25}]
+    measured = {"features": "EfficientNet-Lite2", "data": "pets", "size": 32, "rows": rows}
+    files["metrics.json"] = json.dumps(measured).encode()
+    files["examples/a-cat.jpg"] = write_photo(tmp_path / "cat.jpg", (90, 60)).read_bytes()
+    files["examples/README.md"] = b"Computed by nobody in particular."
+    repo = hub.repos["owner/zoo"] = Repo()
+    repo.commit("main", files, "model")
+    settings = {
+        "UNIT_MODELS": "owner/zoo",
+        "HF_ENDPOINT": hub.url,
+        "HF_HOME": str(tmp_path / "hf"),
+        "HF_HUB_OFFLINE": "0",
+    }
+    # Gradio serves what lies in the folder for temporary files; the Hub's cache does not.
+    settings |= {"HF_HUB_DISABLE_XET": "1", "TMPDIR": str(tmp_path / "temporary")}
+    (tmp_path / "temporary").mkdir()
+    with serve(checkpoints, tmp_path, **settings) as (url, _):
+        page = context.new_page()
+        page.goto(url)
+        page.get_by_text("A cat", exact=True).first.click()
+        expect(page.locator("#cycle_heat img")).to_be_visible()
+        assert is_drawn(after(page))
+        expect(page.locator("#face img")).to_be_visible()
+        for name in ("face_of", "asked"):
+            expect(page.locator(f"#{name}")).to_be_hidden()
+        open_tab(page, "Inside")
+        expect(page.locator("#about")).to_contain_text("0.250")
+        page.get_by_text("About the example photos").click()
+        expect(page.locator("#credits")).to_contain_text("nobody in particular")

@@ -43,6 +43,7 @@ SOURCES: dict[str, Any] = {"sources": ["upload", "webcam", "clipboard"], "type":
 GRAINS = [2**power for power in range(6)]
 
 CSS = """
+#face_of, #asked { display: none; } /* "hidden" is forgotten by Gradio in a group that is there from the start */
 #notice { border-left: 4px solid var(--primary-500); padding: 0.5rem 1rem; background: var(--block-background-fill); }
 #gallery .grid-wrap, #dreams .grid-wrap { min-height: 0; max-height: none; } /* as tall as their pictures */
 .small label { font-size: 0.75rem; } /* so that it leaves something of the picture to see */
