@@ -26,7 +26,7 @@ from unit.about import credits
 from unit.hub import CheckpointError, find_checkpoint
 from unit.pictures import thumbnail
 from unit.pipeline import Translator
-from unit.studio import Studio, Upload
+from unit.studio import Mistake, Studio, Upload
 from unit.web.api import add_api
 from unit.web.page import CSS, Example, Page, Stock
 from unit.words import CHINESE, ENGLISH
@@ -91,11 +91,19 @@ def example_files(folder: Path | None) -> list[Path]:
 
 
 def example_photos(folders: Mapping[str, Path | None], studio: Studio) -> list[Example]:
-    """The photos in the folder `examples` of each model's own. A file named after a domain is a photo of it."""
+    """The photos in the folder `examples` of each model's own that can be read.
+
+    A file named after a domain is a photo of it.
+    """
     examples = []
     for name, translator in studio.models.items():
         a_to_b, b_to_a = studio.directions(name)
         for path in example_files(folders[name]):
+            try:
+                Upload(str(path), path.stem).opened()
+            except Mistake as error:  # it may come from anybody's repository
+                print(f"{name}: {error}", file=sys.stderr)
+                continue
             direction = b_to_a if translator.domains[1] in path.stem else a_to_b
             label = path.stem.replace("-", " ").replace("_", " ")
             examples.append(Example(path, name, direction, label[0].upper() + label[1:]))

@@ -579,6 +579,7 @@ def test_a_model_of_faces_from_the_hub_has_its_examples_and_measures(context, ch
     measured = {"features": "EfficientNet-Lite2", "data": "pets", "size": 32, "rows": rows}
     files["metrics.json"] = json.dumps(measured).encode()
     files["examples/a-cat.jpg"] = write_photo(tmp_path / "cat.jpg", (90, 60)).read_bytes()
+    files["examples/a-broken-cat.jpg"] = files["examples/a-cat.jpg"][:300]
     files["examples/README.md"] = b"Computed by nobody in particular."
     repo = hub.repos["owner/zoo"] = Repo()
     repo.commit("main", files, "model")
@@ -594,6 +595,7 @@ def test_a_model_of_faces_from_the_hub_has_its_examples_and_measures(context, ch
     with serve(checkpoints, tmp_path, **settings) as (url, _):
         page = context.new_page()
         page.goto(url)
+        expect(page.get_by_text("A broken cat", exact=True)).to_have_count(0)
         page.get_by_text("A cat", exact=True).first.click()
         expect(page.locator("#cycle_heat img")).to_be_visible()
         assert is_drawn(after(page))
