@@ -1,6 +1,7 @@
 """What the page says about a checkpoint."""
 
 import json
+import time
 from pathlib import Path
 
 import pytest
@@ -44,7 +45,23 @@ def test_measures_stand_between_floor_and_ceiling(tmp_path: Path):
     assert "| KID | summer → winter | 0.051 | 0.200 | not a number |" in text
 
 
-@pytest.mark.parametrize("text", ["", "[]", "{}", "[1]", '{"rows": 3}', '{"rows": [3]}', "no JSON"])
+def test_measures_ask_no_other_host_for_anything(tmp_path: Path):
+    tricks = ["![x](https://spy.example/x.gif)", "<img src=//spy.example>", "a | b\n\n![x]", "`![x](//spy.example)`"]
+    for trick in tricks:
+        row = {"metric": trick, "direction": trick, "of": "translated", "value": 1}
+        (tmp_path / METRICS).write_text(json.dumps({"features": trick, "data": trick, "size": trick, "rows": [row]}))
+        text = measures(tmp_path)
+        assert text.startswith("Judged by")
+        assert "![" not in text
+        assert "<" not in text
+        assert len(text.splitlines()) == 5
+
+
+HUGE = '{"rows": [{"of": "real", "metric": 1, "direction": 1, "value": %s}]}' % ("9" * 400)
+STRANGE = ["", "[]", "{}", "[1]", '{"rows": 3}', '{"rows": [3]}', "no JSON", "[" * 99_999, HUGE]
+
+
+@pytest.mark.parametrize("text", STRANGE)
 def test_measures_that_cannot_be_read_are_none(text: str, tmp_path: Path):
     (tmp_path / METRICS).write_text(text)
     assert measures(tmp_path) == measures(None) == "There are no measures of these weights here."
@@ -62,7 +79,15 @@ def test_a_card_asks_no_other_host_for_anything(tmp_path: Path):
 
 @pytest.mark.parametrize(
     "trick",
-    ["<<b>img src=//spy.example>", "![a [b] c](//spy.example)", "![spy]", "!![x][[y](//spy.example)", "<img src=x"],
+    [
+        "<<b>img src=//spy.example>",
+        "![a [b] c](//spy.example)",
+        "![spy]",
+        "!![x][[y](//spy.example)",
+        "!!![](a)[x](//spy.example)",
+        "!<b>[x](//spy.example)",
+        "<img src=x",
+    ],
 )
 def test_a_card_that_tries_to(trick: str, tmp_path: Path):
     (tmp_path / "README.md").write_text(f"A card. {trick}\n\n[spy]: https://spy.example/x.gif\n")
@@ -73,6 +98,14 @@ def test_a_card_that_tries_to(trick: str, tmp_path: Path):
         assert text.startswith("A card.")
         assert "<" not in text
         assert "![" not in text
+
+
+@pytest.mark.parametrize("trick", ["<!--", "<a", "![", "![x](", "---\n"])
+def test_a_card_that_takes_long_to_read(trick: str, tmp_path: Path):
+    (tmp_path / "README.md").write_text(trick * 40_000)
+    start = time.monotonic()
+    card(tmp_path)
+    assert time.monotonic() - start < 2
 
 
 def test_no_card_is_no_text(tmp_path: Path):

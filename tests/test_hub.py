@@ -164,12 +164,17 @@ def test_weights_of_another_network_are_refused(broken: Path) -> None:
     assert f"{key} is stored as torch.int8" in refused(broken)
 
 
-def test_a_configuration_asks_for_no_memory_that_the_weights_do_not_fill(broken: Path) -> None:
+@pytest.mark.parametrize("dim", [1024, 64])  # 466 and 1.8 GB
+def test_a_configuration_asks_for_no_memory_that_the_weights_do_not_fill(
+    dim: int, broken: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    built = []
+    monkeypatch.setattr("unit.hub.UNIT", lambda config: built.append(UNIT(config)) or built[0])
     config = json.loads((broken / "config.json").read_text())
-    huge = config | {"dim": 1024, "n_res": 64, "n_res_shared": 64}  # 466 GB
-    (broken / "config.json").write_text(json.dumps(huge))
+    (broken / "config.json").write_text(json.dumps(config | {"dim": dim, "n_res": 64, "n_res_shared": 64}))
     with pytest.raises(CheckpointError, match=r"does not fit its config\.json"):
         load_pretrained(broken)
+    assert {weight.device.type for weight in built[0].parameters()} == {"meta"}
 
 
 def test_a_wide_network_is_loaded_whole(tmp_path: Path) -> None:

@@ -217,9 +217,8 @@ def test_a_private_space_stays_private(hub: Hub, run: Run) -> None:
     assert hub.repos["spaces/owner/secret"].private
     assert run("owner/public").status == 0
     refused = run("owner/public", "--private")
-    assert (refused.status, refused.stderr) == (
-        1, "owner/public is there already and is public: make it private on its page, or push without --private.\n",
-    )  # fmt: skip
+    assert refused.status == 1
+    assert refused.stderr.startswith("owner/public is there already and is public: make it private on its page, or ")
 
 
 def test_hardware_is_asked_for_and_decides_which_torch(hub: Hub, run: Run) -> None:

@@ -1,6 +1,8 @@
 """Where photos come from: a folder here, or a data set of the Hugging Face Hub, which becomes a folder here."""
 
 import functools
+import itertools
+import os
 import re
 import shutil
 from collections.abc import Iterator
@@ -21,8 +23,16 @@ class DataError(ValueError):
 
 
 def list_photos(folder: Path) -> list[Path]:
-    """Photos under `folder`, at any depth, in an order that does not depend on the file system."""
-    return sorted(p for p in folder.rglob("*") if p.suffix.lower() in SUFFIXES and not p.name.startswith("."))
+    """Photos under `folder`, at any depth, in an order that does not depend on the file system.
+
+    What is hidden is left out, and so are links to folders, which may lead round in a circle.
+    """
+    photos = []
+    for where, folders, files in os.walk(folder):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        names = [name for name in files if not name.startswith(".") and Path(name).suffix.lower() in SUFFIXES]
+        photos += [Path(where, name) for name in names]
+    return sorted(photos)
 
 
 @functools.cache  # asked once a run, so that the Hub's data set cannot change under it
@@ -129,10 +139,15 @@ def _images(snapshot: Path, name: str) -> Iterator[tuple[str, str | None, bytes]
 
 def _splits(snapshot: Path) -> dict[str, Any]:
     """Splits by name; configurations that are called like our folders count as such."""
-    from datasets import get_dataset_config_names, load_dataset
+    from datasets import get_dataset_config_names, load_dataset_builder
+
+    def splits(config: str | None) -> dict[str, Any]:
+        builder = load_dataset_builder(str(snapshot), config)
+        for path in itertools.chain(*builder.config.data_files.values()):  # which its README may have chosen
+            if not Path(os.path.normpath(path)).is_relative_to(snapshot):
+                raise DataError(f"The README of this data set asks for files outside of it ({path}): it is not used.")
+        return dict(builder.as_streaming_dataset())
 
     configs = get_dataset_config_names(str(snapshot))
     named = [config for config in configs if config in FOLDERS]
-    if not named:
-        return dict(load_dataset(str(snapshot), streaming=True))
-    return {name: next(iter(load_dataset(str(snapshot), name, streaming=True).values())) for name in named}
+    return {name: next(iter(splits(name).values())) for name in named} or splits(None)

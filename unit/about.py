@@ -27,9 +27,9 @@ def facts(translator: Translator, folder: Path | None) -> str:
 def measures(folder: Path | None) -> str:
     """The rows of metrics.json as a Markdown table, with floor (the photo as it is) and ceiling (real photos)."""
     try:
-        results = json.loads((folder / METRICS).read_text(encoding="utf-8")) if folder else None
+        results = json.loads(_text(folder / METRICS)) if folder else None
         return _table(results) if results else _UNMEASURED
-    except (OSError, ValueError, KeyError, TypeError):  # no such file, or not one of ours
+    except Exception:  # no such file, or not one of ours: it may come from anybody
         return _UNMEASURED
 
 
@@ -52,15 +52,27 @@ def _harmless(path: Path | None) -> str:
     Pictures are left out, for they would make every visitor ask another host for them, and so is HTML.
     """
     try:
-        text = path.read_text(encoding="utf-8") if path else ""
+        text = _text(path) if path else ""
     except (OSError, ValueError):
         return ""
     text = re.sub(r"\A---\n.*?\n---\n", "", text, flags=re.DOTALL)
-    text = re.sub(r"<!--.*?-->|</?[a-zA-Z][^>]*>", "", text, flags=re.DOTALL)
-    text = re.sub(r"!\[[^\]]*\](\([^)]*\)|\[[^\]]*\])?", "", text)
-    return re.sub(r"<(?=[a-zA-Z/!])", "&lt;", text).replace("![", "[")  # what was written so that the above misses it
+    text = re.sub(r"<!--.*?(-->|\Z)|</?[a-zA-Z][^<>]*>", "", text, flags=re.DOTALL)
+    text = re.sub(r"!\[[^\[\]]*\](\([^()]*\)|\[[^\[\]]*\])?", "", text)
+    # And what was written so that the above misses it.
+    return re.sub(r"!+(?=\[)", "", re.sub(r"<(?=[a-zA-Z/!])", "&lt;", text))
 
 
+def _text(path: Path) -> str:
+    with path.open(encoding="utf-8") as file:
+        return file.read(_MOST)
+
+
+def _plain(value: object) -> str:
+    """A text without what begins a picture, a link, HTML or another cell: for the middle of Markdown."""
+    return re.sub(r"[\[\]<>|`!\\\n]", "", str(value))
+
+
+_MOST = 200_000  # characters that are read of a file
 _UNMEASURED = "There are no measures of these weights here."
 _COLUMNS = ("drawn", "untranslated", "real")
 
@@ -77,9 +89,10 @@ def _table(results: dict[str, Any]) -> str:
     cells: dict[tuple[str, str], dict[str, str]] = {}
     for row in results["rows"]:
         column = row["of"] if row["of"] in _COLUMNS else "drawn"
-        cells.setdefault((row["metric"], row["direction"]), {})[column] = _number(row["value"])
+        cells.setdefault((_plain(row["metric"]), _plain(row["direction"])), {})[column] = _number(row["value"])
+    features, data, size = (_plain(results[name]) for name in ("features", "data", "size"))
     head = [
-        f"Judged by {results['features']} on held-out photos of `{results['data']}`, {results['size']} px.",
+        f"Judged by {features} on held-out photos of `{data}`, {size} px.",
         "",
         "| | | drawn | the photo as it is | real photos |",
         "|---|---|---|---|---|",

@@ -83,7 +83,8 @@ def load_pretrained(source: str | Path, *, revision: str | None = None) -> UNIT:
     config = _read_config(folder / CONFIG, name)
     # Weights are drawn at random only to be replaced. On the meta device nothing is, but to draw nothing there, PyTorch
     # imports its compiler, which takes two seconds: worth it where drawing takes longer, or more memory than there is.
-    with torch.random.fork_rng(devices=[]), torch.device("meta" if config.dim > 64 else "cpu"):
+    large = config.dim > 64 or config.n_res + config.n_res_shared > 8
+    with torch.random.fork_rng(devices=[]), torch.device("meta" if large else "cpu"):
         model = UNIT(config)
     state = _read_weights(folder / WEIGHTS, name)
     _check_same(state, model.state_dict(), name)
@@ -280,7 +281,8 @@ def make_repo(repo: str, *, kind: str = "model", private: bool = False, **settin
 
     if not patiently(repo, make):
         raise PushError(
-            f"{repo} is there already and is public: make it private on its page, or push without --private."
+            f"{repo} is there already and is public: make it private on its page, or push without --private "
+            "(training: with --no-push-private)."
         )
 
 
