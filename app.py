@@ -8,6 +8,7 @@ Port and address: GRADIO_SERVER_PORT (7860) and GRADIO_SERVER_NAME (127.0.0.1).
 
 import argparse
 import os
+import signal
 import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -28,6 +29,7 @@ from unit.pictures import thumbnail
 from unit.pipeline import Translator
 from unit.studio import Mistake, Studio, Upload
 from unit.web.api import add_api
+from unit.web.files import forget_in, own_folder
 from unit.web.page import CSS, Example, Page, Stock
 from unit.words import CHINESE, ENGLISH
 
@@ -139,7 +141,7 @@ def build_demo(models: Mapping[str, Translator], checkpoints: Path = CHECKPOINTS
     examples = example_photos(folders, studio)
     told = "\n\n".join(filter(None, map(credits, folders.values())))
     stock = Stock(examples, told, thumbnails(studio, examples), folders, notice)
-    with gr.Blocks(title="UNIT in the browser", analytics_enabled=False, delete_cache=(600, 3000)) as demo:
+    with gr.Blocks(title="UNIT in the browser", analytics_enabled=False) as demo:
         Page(demo, studio, ENGLISH, stock)
         add_api(studio)
     with demo.route(CHINESE.name, CHINESE.path):
@@ -158,10 +160,14 @@ def main() -> None:
             f"No models found in {checkpoints}: train one (python -m train), name another folder with --checkpoints, "
             "or set UNIT_MODELS to models on the Hugging Face Hub."
         )
-    build_demo(models, checkpoints, notice).launch(
-        theme=THEME, css=CSS, footer_links=["api"], max_file_size="30mb",
-        run_history=False, enable_monitoring=False, ssr_mode=False, show_error=False,
-    )  # fmt: skip
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit())  # what is tidied up at the end is tidied up then, too
+    with own_folder() as folder:
+        demo = build_demo(models, checkpoints, notice)
+        forget_in(folder)
+        demo.launch(
+            theme=THEME, css=CSS, footer_links=["api"], max_file_size="30mb",
+            run_history=False, enable_monitoring=False, ssr_mode=False, show_error=False,
+        )  # fmt: skip
 
 
 if __name__ == "__main__":

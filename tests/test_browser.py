@@ -510,9 +510,15 @@ def test_a_link_brings_its_settings(page, context, app_url):
     expect(other.get_by_text("seed 7, temperature 1.5")).to_be_visible()
 
 
-def test_a_link_with_nonsense_is_a_plain_visit(page, app_url):
-    page.goto(f"{app_url}/?model=../../etc&direction=x&photo=../app.py&temperature=hot&seed=-1")
+@pytest.mark.parametrize("model", ["../../etc", "seasons"])
+@pytest.mark.parametrize("noise", ["temperature=hot&grain=&seed=-1", "temperature=9&grain=3&seed=9999999999"])
+def test_a_link_with_nonsense_is_a_plain_visit(model, noise, page, app_url):
+    page.goto(f"{app_url}/?model={model}&direction=x&photo=../app.py&{noise}")
     expect(page.locator("#translate")).to_be_visible()
+    open_tab(page, "Sample")
+    for name, value in {"temperature": "1", "seed": "0"}.items():
+        expect(page.locator(f"#{name} input[type=number]")).to_have_value(value)
+    expect(page.locator("#grain").get_by_role("radio", name="8")).to_be_checked()
     expect(page.get_by_test_id("toast-body")).to_have_count(0)
     expect(page.get_by_role("radio", name="summer → winter")).to_be_checked()
 
@@ -606,3 +612,12 @@ def test_a_model_of_faces_from_the_hub_has_its_examples_and_measures(context, ch
         expect(page.locator("#about")).to_contain_text("0.250")
         page.get_by_text("About the example photos").click()
         expect(page.locator("#credits")).to_contain_text("nobody in particular")
+        page.goto(f"{url}/?model=owner/zoo&direction=dog → cat&photo=a-cat")
+        expect(page.locator("#cycle_heat img")).to_be_visible()
+        expect(page.get_by_role("radio", name="dog → cat")).to_be_checked()
+        for path in (tmp_path / "files").rglob("a-cat.jpg"):  # as when it has been there for an hour
+            path.unlink()
+        page.locator("#full").click()
+        expect(page.get_by_test_id("toast-body")).to_contain_text("This photo is no longer here: please add it again.")
+        expect(page.locator("#full_status")).to_have_text("")
+        expect(page.locator("#full_cancel")).to_be_hidden()

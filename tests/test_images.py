@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from PIL import Image
+from PIL import Image, ImageCms
 
 from unit import images
 from unit.images import ImageError, Padded, load_image, pad_to_multiple, to_image, to_tensor
@@ -123,6 +123,42 @@ def test_sixteen_bits_are_divided_by_257(tmp_path: Path) -> None:
     assert dark.tobytes() == bytes([0] * 3 + [10] * 3)  # not stretched to what is in it
 
 
+@pytest.fixture(scope="module")
+def swapped() -> bytes:
+    """A colour profile that is sRGB with what is red and what is green the other way round."""
+    data = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    data = data.replace("sRGB".encode("utf-16-be"), "swap".encode("utf-16-be"))
+    for one, other in ((b"rXYZ", b"gXYZ"), (b"rTRC", b"gTRC")):
+        data = data.replace(one, b"----", 1).replace(other, one, 1).replace(b"----", other, 1)
+    return data
+
+
+def test_colours_are_what_their_profile_says(swapped: bytes, tmp_path: Path) -> None:
+    colour, meant = (200, 100, 50), (100, 200, 50)
+    image = Image.new("RGB", (4, 4), colour)
+    for name in ("photo.png", "photo.jpg", "photo.webp"):
+        image.save(tmp_path / name, icc_profile=swapped, quality=100, subsampling=0)
+        np.testing.assert_allclose(pixel(load_image(tmp_path / name)), meant, atol=3)
+    clear = Image.new("RGBA", (4, 4), (*colour, 0))
+    clear.paste((*colour, 255), (0, 0, 2, 2))
+    clear.save(tmp_path / "clear.png", icc_profile=swapped)
+    photo = load_image(tmp_path / "clear.png")
+    np.testing.assert_allclose(pixel(photo), meant, atol=1)
+    assert photo.getpixel((3, 3)) == (255, 255, 255)
+    palette = image.convert("P", palette=Image.Palette.ADAPTIVE)
+    palette.save(tmp_path / "palette.png", icc_profile=swapped)
+    np.testing.assert_allclose(pixel(load_image(tmp_path / "palette.png")), meant, atol=1)
+
+
+@pytest.mark.parametrize("profile", [b"no profile", b"", "sRGB", "swapped, of a grey picture"])
+def test_a_profile_that_says_nothing_new_changes_nothing(profile: bytes | str, swapped: bytes, tmp_path: Path) -> None:
+    mode, colour = ("L", 90) if profile == "swapped, of a grey picture" else ("RGB", (200, 100, 50))
+    if isinstance(profile, str):
+        profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes() if mode == "RGB" else swapped
+    Image.new(mode, (4, 4), colour).save(tmp_path / "photo.png", icc_profile=profile)
+    assert pixel(load_image(tmp_path / "photo.png")) == ((90,) * 3 if mode == "L" else colour)
+
+
 def test_sixteen_bit_colour_is_within_a_level(tmp_path: Path) -> None:
     values = np.random.default_rng(0).integers(0, 65536, (5, 7, 3)).astype(">u2")
     rows = b"".join(b"\0" + row.tobytes() for row in values)
@@ -231,11 +267,17 @@ def test_what_is_not_a_file_at_all(tmp_path: Path) -> None:
         load_image(Image.new("La", (2, 2)))
 
 
-def test_too_many_pixels_are_refused_in_memory_too(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(images, "MAX_PIXELS", 99)
-    assert load_image(Image.new("RGB", (9, 11))).size == (9, 11)
+def test_too_many_pixels_are_refused_in_memory_too() -> None:
+    assert load_image(Image.new("RGB", (9, 11)), max_pixels=99).size == (9, 11)
     with pytest.raises(ImageError, match="too large"):
-        load_image(Image.new("RGB", (10, 10)))
+        load_image(Image.new("RGB", (10, 10)), max_pixels=99)
+
+
+def test_too_many_pixels_are_refused_before_they_are_decoded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    Image.new("RGB", (10, 10)).save(tmp_path / "photo.png")
+    monkeypatch.setattr(Image.Image, "load", None)
+    with pytest.raises(ImageError, match=r"photo\.png is too large: at most 0 million pixels"):
+        load_image(tmp_path / "photo.png", max_pixels=99)
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning")  # Pillow's, about what it finds in the ruins

@@ -63,7 +63,8 @@ class Cache(Generic[Value]):
 
     def _wake_later(self) -> None:
         if self._timer is None:
-            self._timer = Timer(self.seconds, self._wake)
+            oldest = min(made for made, _ in self._kept.values())
+            self._timer = Timer(max(0, oldest + self.seconds - time.monotonic()), self._wake)
             self._timer.daemon = True  # nothing to wait for when the program ends
             self._timer.start()
 

@@ -4,11 +4,12 @@ Everything odd about files ends here: beyond this module a picture is upright, o
 """
 
 import contextlib
+import io
 from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image, ImageOps
+from PIL import Image, ImageCms, ImageOps
 from torch import Tensor
 
 MAX_PIXELS = 100_000_000
@@ -30,17 +31,18 @@ class ImageError(ValueError):
     """A picture cannot be used. The message is one sentence for the person who chose it, without folder names."""
 
 
-def load_image(source: str | Path | Image.Image) -> Image.Image:
+def load_image(source: str | Path | Image.Image, max_pixels: int = MAX_PIXELS) -> Image.Image:
     """A file or an image of any mode -> a new RGB image: upright, on white where it was transparent, no metadata.
 
-    Of an animation the first frame is taken. 16-bit grey (0..65535) is divided by 257; of 16-bit colour, which Pillow
-    has no mode for, the upper byte is left, at most a level from that. The modes I and F declare no range: their values
-    are taken as they are within 0..255, and otherwise stretched from their minimum and maximum.
+    Colours become sRGB where a colour profile says that they are others. Of an animation the first frame is taken.
+    16-bit grey (0..65535) is divided by 257; of 16-bit colour, which Pillow has no mode for, the upper byte is left, at
+    most a level from that. The modes I and F declare no range: their values are taken as they are within 0..255, and
+    otherwise stretched from their minimum and maximum.
 
-    Raises ImageError for what is missing, empty, damaged, not a picture, or over MAX_PIXELS; and MemoryError.
+    Raises ImageError for what is missing, empty, damaged, not a picture, or over `max_pixels`; and MemoryError.
     """
     if isinstance(source, Image.Image):
-        return _upright_rgb(source, "The picture")
+        return _upright_rgb(source, "The picture", max_pixels)
     path = Path(source)
     name = path.name or "The picture"
     try:
@@ -49,11 +51,11 @@ def load_image(source: str | Path | Image.Image) -> Image.Image:
         if path.stat().st_size == 0:
             raise ImageError(f"{name} is empty.")
         with Image.open(path, formats=FORMATS) as image:
-            return _upright_rgb(image, name)
+            return _upright_rgb(image, name, max_pixels)
     except (ImageError, MemoryError):
         raise
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        raise ImageError(_too_large(name)) from error
+        raise ImageError(_too_large(name, max_pixels)) from error
     except Image.UnidentifiedImageError as error:
         raise ImageError(f"{name} is not a picture this program can read: try a JPEG or PNG file.") from error
     except FileNotFoundError as error:
@@ -125,9 +127,9 @@ def _mirror(length: int, multiple: int, margin: int) -> Tensor:
     return place.clamp(0, length - 1)
 
 
-def _upright_rgb(image: Image.Image, name: str) -> Image.Image:
-    if image.width * image.height > MAX_PIXELS:
-        raise ImageError(_too_large(name))
+def _upright_rgb(image: Image.Image, name: str, max_pixels: int) -> Image.Image:
+    if image.width * image.height > max_pixels:
+        raise ImageError(_too_large(name, max_pixels))
     if image.width * image.height == 0:
         raise ImageError(f"{name} has no pixels.")
     try:
@@ -151,25 +153,36 @@ def _rgb(image: Image.Image, sixteen: bool) -> Image.Image:
     if image.mode.startswith(("I", "F")):
         return _eight_bit(image, sixteen).convert("RGB")
     if image.has_transparency_data:
-        image = image.convert("RGBA")
+        image = _srgb(image.convert("RGBA"))
         image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
-    return image.convert("RGB")
+    return _srgb(image.convert("RGB") if image.mode == "P" else image).convert("RGB")
+
+
+def _srgb(image: Image.Image) -> Image.Image:
+    """The colours that the profile in it means, which phones and cameras write; as they are, where that is none."""
+    if not (profile := image.info.get("icc_profile")):
+        return image
+    with contextlib.suppress(ImageCms.PyCMSError, OSError, ValueError, TypeError):  # no reason to refuse a photo
+        meant = ImageCms.ImageCmsProfile(io.BytesIO(profile))
+        if "sRGB" not in ImageCms.getProfileDescription(meant):
+            mode = "RGBA" if image.mode == "RGBA" else "RGB"
+            image = ImageCms.profileToProfile(image, meant, ImageCms.createProfile("sRGB"), outputMode=mode) or image
+    return image
 
 
 def _eight_bit(image: Image.Image, sixteen: bool) -> Image.Image:
-    values = np.asarray(image).astype(np.float64)
+    values = np.asarray(image)
     if sixteen:
-        values /= 257
-    else:
-        values = np.nan_to_num(values, posinf=0, neginf=0)  # F may hold anything
-        low, high = values.min(), values.max()
-        if low < 0 or high > 255:
-            values = (values - low) * (255 / max(high - low, 1e-12))
+        return Image.fromarray(((values.astype(np.uint32) + 128) // 257).astype(np.uint8))  # to the nearest
+    values = np.nan_to_num(values.astype(np.float64), posinf=0, neginf=0)  # F may hold anything
+    low, high = values.min(), values.max()
+    if low < 0 or high > 255:
+        values = (values - low) * (255 / max(high - low, 1e-12))
     return Image.fromarray(values.round().clip(0, 255).astype(np.uint8))
 
 
-def _too_large(name: str) -> str:
-    return f"{name} is too large: at most {MAX_PIXELS // 1_000_000} million pixels are taken, so make it smaller."
+def _too_large(name: str, max_pixels: int) -> str:
+    return f"{name} is too large: at most {max_pixels // 1_000_000} million pixels are taken, so make it smaller."
 
 
 def _damaged(name: str) -> str:

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Semaphore
 from typing import Any
 
 from PIL import Image, ImageOps
@@ -21,6 +22,8 @@ MAX_PIXELS = 50_000_000  # one queue serves everybody: nobody should wait for a 
 MAX_TEMPERATURE, MAX_GRAIN, MAX_COUNT, MAX_STEPS, MAX_SEED = 3, 32, 8, 16, 2**31 - 1
 MAX_FACE = 150  # percent of the shorter side of the photo
 KEPT_BYTES, KEPT_SECONDS = 256 * 2**20, 600  # latents: some twenty photos, none longer than ten minutes
+FEW_AT_ONCE = Semaphore(2)  # photos being decoded: one may take half a gigabyte
+GONE = "This photo is no longer here: please add it again."
 
 
 class Mistake(ValueError):
@@ -35,21 +38,20 @@ class Upload:
     name: str  # what its results are called after
 
     def opened(self) -> Image.Image:
+        if not Path(self.path).exists():
+            raise Mistake(GONE)
         try:
-            with enough_memory():
-                image = load_image(self.path)
+            with FEW_AT_ONCE, enough_memory():
+                return load_image(self.path, MAX_PIXELS)
         except ImageError as error:
             raise Mistake(str(error)) from error
-        if image.width * image.height > MAX_PIXELS:
-            raise Mistake(f"This photo has more than {MAX_PIXELS // 10**6} million pixels: please make it smaller.")
-        return image
 
     def digest(self) -> bytes:
         """A name made of what is in the file: whoever has the same photo gets it, and nobody else."""
         try:
             return hashlib.blake2b(Path(self.path).read_bytes()).digest()
         except OSError as error:
-            raise Mistake("This photo is no longer here: please add it again.") from error
+            raise Mistake(GONE) from error
 
 
 @dataclass(frozen=True)

@@ -226,7 +226,7 @@ CHINESE = Words(
         # dreams
         "Dream": "夢",
         "Dreams": "夢",
-        "Pairs": "對數",
+        "Pairs": "組數",
         # inside
         "Inside": "裡面",
         "Where the weights come from: the model card": "權重從哪裡來：模型卡（英文）",
@@ -268,9 +268,6 @@ CHINESE = Words(
         "Please add a photo first.": "請先加入一張照片。",
         "Please add a second photo.": "請加入第二張照片。",
         "This is not an uploaded picture: upload the file first.": "這不是上傳的圖片：請先上傳檔案。",
-        "This photo has more than {millions} million pixels: please make it smaller.": (
-            "這張照片超過 {millions} 百萬像素：請先縮小。"
-        ),
         "This photo is no longer here: please add it again.": "這張照片已經不在了：請再加入一次。",
         "There is not enough memory for this picture: please try a smaller one.": "記憶體不足：請換小一點的圖片。",
         "The server has no room for the result: please try again in some minutes.": "伺服器沒有空間了：請稍後再試。",
@@ -281,7 +278,7 @@ CHINESE = Words(
             "{name}必須是 {low} 到 {high} 的數字，現在是 {value}。"
         ),
         "Number of samples": "樣本數",
-        "Number of pairs": "對數",
+        "Number of pairs": "組數",
         "{name} is a folder, not a picture.": "{name} 是資料夾，不是圖片。",
         "{name} is empty.": "{name} 是空的。",
         "{name} is not a picture this program can read: try a JPEG or PNG file.": (

@@ -5,9 +5,14 @@ import functools
 import hashlib
 import inspect
 import io
+import os
+import shutil
 import sys
+import tempfile
+import time
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import gradio as gr
@@ -20,6 +25,7 @@ from unit.studio import Mistake, Upload
 from unit.words import Words
 
 LOSSLESS = 4_000_000  # pixels: larger results are saved as JPEG, since a PNG of a poster takes a minute and 100 MB
+JPEG_SIDE = 65_500  # pixels: longer than that no JPEG can be
 SECONDS = 3  # of a film
 
 # The model works for one visitor at a time: on few cores, two at once are slower for both. Of many quick changes the
@@ -47,7 +53,7 @@ def uploaded(photo: Any) -> Upload:
 def saved(image: Image.Image, name: str) -> str:
     """The picture as a file called `name`, for the browser."""
     file = io.BytesIO()
-    if image.width * image.height <= LOSSLESS:
+    if image.width * image.height <= LOSSLESS or max(image.size) > JPEG_SIDE:
         image.save(file, "PNG", compress_level=1)  # of photos no larger than at 6, and four times as quick
         return kept(file.getvalue(), f"{name}.png")
     image.save(file, "JPEG", quality=95, subsampling=0)
@@ -74,6 +80,52 @@ def kept(data: bytes, name: str) -> str:
         print(f"{path}: {error}", file=sys.stderr)
         raise Mistake("The server has no room for the result: please try again in some minutes.") from error
     return str(path.resolve())
+
+
+@contextlib.contextmanager
+def own_folder() -> Iterator[Path]:
+    """Inside, Gradio keeps what it is sent and what is drawn in a folder of this process, which is gone at the end.
+
+    Folders of processes that were killed before they could do that are deleted now.
+    """
+    outer = Path(os.environ.get("GRADIO_TEMP_DIR") or tempfile.gettempdir())
+    outer.mkdir(parents=True, exist_ok=True)
+    for folder in outer.glob("unit-page-*-*"):
+        if _is_gone(int(folder.name.split("-")[2])):
+            shutil.rmtree(folder, ignore_errors=True)
+    prefix = f"unit-page-{os.getpid()}-"
+    with tempfile.TemporaryDirectory(prefix=prefix, dir=outer, ignore_cleanup_errors=True) as name:
+        os.environ["GRADIO_TEMP_DIR"] = name
+        yield Path(name)
+
+
+def _is_gone(process: int) -> bool:
+    if sys.platform != "win32":  # where asking would end it
+        try:
+            os.kill(process, 0)
+        except ProcessLookupError:
+            return True
+        except OSError:  # somebody else's
+            pass
+    return False
+
+
+def forget_in(folder: Path, every: float = 600, older: float = 3000) -> None:
+    """From now on delete, every so many seconds, files in `folder` that are older than so many. What is there stays.
+
+    (Gradio's own `delete_cache` knows nothing of results that were drawn when whoever asked for them had gone.)
+    """
+    stays = set(folder.rglob("*"))
+
+    def sweep() -> None:
+        while folder.is_dir():
+            time.sleep(every)
+            for path in set(folder.rglob("*")) - stays:
+                with contextlib.suppress(OSError):  # gone meanwhile
+                    if path.is_file() and time.time() - path.stat().st_mtime > older:
+                        path.unlink()
+
+    Thread(target=sweep, daemon=True).start()
 
 
 def politely(fn: Callable[..., Any], language: Callable[..., Words]) -> Callable[..., Any]:

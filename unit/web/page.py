@@ -1,9 +1,9 @@
 """The page in one language: what is on it, what it does, and which control does what."""
 
+import contextlib
 import functools
 import inspect
 import random
-import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -32,7 +32,7 @@ from unit.studio import (
     number,
     small,
 )  # fmt: skip
-from unit.web.files import QUICK, RUN, politely, saved, saved_film, uploaded
+from unit.web.files import QUICK, RUN, kept, politely, saved, saved_film, uploaded
 from unit.words import CHINESE, ENGLISH, Words
 from unit.zero import gpu
 
@@ -174,8 +174,8 @@ class Page:
         with gr.Row():
             self.result_in = gr.Image(label=words("Photo"), alt_text=words("Your photo"), elem_id="result_in", **LOOK)
             self.result_ab, self.result_ba = (
-                gr.Image(label=label, alt_text=f"{words('Your photo')}, {label}", elem_id=elem_id, **LOOK)
-                for (label, _), elem_id in zip(self.ways(None), ("result_ab", "result_ba"), strict=True)
+                gr.Image(label=label, alt_text=words(f"Your photo, {way}"), elem_id=elem_id, **LOOK)
+                for (label, way), elem_id in zip(self.ways(None), ("result_ab", "result_ba"), strict=True)
             )
         gr.Markdown(words(texts.SURVIVES))
         self.again, self.again_heat = self.beside_difference(
@@ -502,8 +502,8 @@ class Page:
             self.drawn_in: gr.Radio(choices=domains, value=domains[1][1]),
             self.face_group: gr.Group(visible=self.studio.of_faces(name)),
             **{
-                image: gr.Image(None, label=label, alt_text=f"{self.words('Your photo')}, {label}")
-                for image, (label, _) in results
+                image: gr.Image(None, label=label, alt_text=self.words(f"Your photo, {way}"))
+                for image, (label, way) in results
             },
             **dict.fromkeys([self.before_after, self.result_in, self.walk_film, self.between, self.journey_film]),
             **{image: gr.Image(None, label=image.label) for image in survives},  # the label it began with
@@ -583,10 +583,13 @@ class Page:
         wanted = {self.model: name, **self.change_model(asked.get("direction", ""), name)}
         for example in self.examples:
             if example.photo.stem == asked.get("photo"):
-                wanted[self.photo] = str(example.photo)
+                wanted[self.photo] = kept(example.photo.read_bytes(), example.photo.name)  # where Gradio serves from
+        plain = {"temperature": 1, "grain": 8, "seed": 0}
         for key, control in {"temperature": self.temperature, "grain": self.grain, "seed": self.seed}.items():
-            if re.fullmatch(r"[0-9]{1,10}(\.[0-9]{1,3})?", asked.get(key, "")):
-                wanted[control] = float(asked[key])
+            with contextlib.suppress(KeyError, ValueError):  # Mistake is one
+                value = noise(**plain | {key: float(asked[key])})[key]
+                if key != "grain" or value in GRAINS:
+                    wanted[control] = value
         return wanted
 
     # Which control calls what.
@@ -643,8 +646,9 @@ class Page:
             redraw(at_once)
         redraw(self.put_back.input(None))
 
-        self.stoppable(self.full, self.full_cancel, show_full, [self.put_back, *settings],
-                       [self.full_status, self.full_download])  # fmt: skip
+        full = self.stoppable(self.full, self.full_cancel, show_full, [self.put_back, *settings],
+                              [self.full_status, self.full_download])  # fmt: skip
+        full.failure(lambda: "", None, self.full_status, **QUICK)
         self.full_cancel.click(lambda: self.words("Stopped."), None, self.full_status, **QUICK)
 
         self.sample.click(draw_samples, sampled, self.gallery, **RUN)
@@ -711,12 +715,14 @@ class Page:
     def stoppable(
         self, button: gr.Button, cancel: gr.Button, fn: Callable[..., Iterator[Any]], inputs: list[Any],
         outputs: list[Any],
-    ) -> None:  # fmt: skip
-        """`button` runs `fn`, and while that runs `cancel` is there to stop it."""
+    ) -> Any:  # fmt: skip
+        """`button` runs `fn`, and while that runs `cancel` is there to stop it. Gives the event of the run."""
         shown = button.click(lambda: gr.Button(visible=True), None, cancel, **QUICK)
         running = shown.then(fn, inputs, outputs, show_progress_on=outputs[0], **RUN)
-        running.then(lambda: gr.Button(visible=False), None, cancel, **QUICK)
+        for ended in (running.then, running.failure):  # after a failure only the second happens
+            ended(lambda: gr.Button(visible=False), None, cancel, **QUICK)
         cancel.click(lambda: gr.Button(visible=False), None, cancel, cancels=running, **QUICK)
+        return running
 
 
 def if_given(fn: Callable[..., Any], *needed: int, unseen: int = 0) -> Callable[..., Any]:
