@@ -6,6 +6,7 @@ import multiprocessing
 import os
 import random
 import resource
+import shutil
 import signal
 from collections.abc import Iterator
 from pathlib import Path
@@ -26,7 +27,7 @@ from train.config import TrainConfig
 from train.data import DataError, Unreadable, batches, check_data, held_out_photos, list_photos, random_window
 from train.loop import train
 from unit import UNITConfig
-from unit.images import ImageError
+from unit.images import ImageError, load_image
 
 pytest_plugins = ["hub_server"]
 LEVELS = {"trainA": range(0, 200, 20), "trainB": range(5, 185, 20)}  # 10 photos and 9
@@ -238,6 +239,21 @@ def test_too_little_memory_is_not_held_against_the_photo(data, monkeypatch):
     assert "trainA: 10 photos" in check_data(make_config(data))
 
 
+def test_a_disk_that_failed_for_a_while_is_not_held_against_the_photo(data, monkeypatch):
+    config, victim = make_config(data, max_unreadable=0.2), list_photos(data / "trainA")[3]
+
+    def fails(path: Path) -> Image.Image:
+        if path == victim:
+            raise ImageError(f"{path.name} is damaged.")
+        return load_image(path)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(cache, "load_image", fails)
+        for _ in range(2):
+            assert f"1 left out that cannot be read: {victim.name}" in check_data(config)
+    assert "trainA: 10 photos" in check_data(config)
+
+
 def test_a_cache_cut_short_or_emptied_meanwhile_costs_nothing_but_time(data, home):
     config = make_config(data, workers=1)
     check_data(config)
@@ -351,6 +367,13 @@ def test_unreadable_photos_are_named_and_left_out_up_to_a_share(data, keep):
         check_data(dataclasses.replace(config, max_unreadable=0.01))
 
 
+def test_a_domain_without_one_readable_photo_is_refused(data):
+    for path in list_photos(data / "trainB"):
+        path.write_bytes(b"not a picture")
+    with pytest.raises(DataError, match=r"^trainB: 9 of 9 photos cannot be read\."):
+        check_data(make_config(data, max_unreadable=1.0))
+
+
 def test_a_photo_that_breaks_in_an_epoch_is_replaced_by_the_next_one(data, capsys):
     config = make_config(data, cache=False)
     unreadable = Unreadable(config)
@@ -410,10 +433,22 @@ def test_held_out_photos_are_the_first_that_can_be_read(data):
             Image.fromarray(strip).save(data / name / f"{i}.png")
         (data / name / "0.png").write_bytes(b"not a picture")
         (data / name / "._1.png").write_bytes(b"what a Mac leaves beside it")
+    (data / "testB" / "3.png").unlink()
+    assert [len(x) for x in held_out_photos(config, 4)] == [2, 2]
     x_a, x_b = held_out_photos(config, 2)
     assert (x_a.shape, x_b.shape) == ((2, 3, 32, 32), (2, 1, 32, 32))
     for i in (0, 1):  # the middle square of each
         torch.testing.assert_close(x_a[i], torch.full((3, 32, 32), (i + 1) / 127.5 - 1))
+
+
+def test_hidden_files_and_folders_hold_no_photos(data):
+    before = list_photos(data / "trainA")
+    for folder in (".Trash-1000", ".ipynb_checkpoints", "sub/.hidden"):
+        (data / "trainA" / folder).mkdir(parents=True)
+        shutil.copy(before[0], data / "trainA" / folder / "copy.png")
+    (data / "trainA" / "folder.png").mkdir()
+    shutil.copy(before[0], data / "trainA" / "sub" / "UPPER.PNG")
+    assert list_photos(data / "trainA") == sorted([*before, data / "trainA" / "sub" / "UPPER.PNG"])
 
 
 # ---- data sets of the Hub --------------------------------------------------------------------------------------------
@@ -497,24 +532,31 @@ def test_data_sets_of_parquet(clients, hub, tmp_path):
     seasons = ["summer", "winter"]
     splits = {name: parquet(dict.fromkeys(levels, 0), seasons) for name, levels in LEVELS.items()}
     labels = parquet({level: i for i, levels in enumerate(LEVELS.values()) for level in levels} | {255: -1}, seasons)
-    configs = "---\nconfigs:\n" + "".join(f"- config_name: {name}\n  data_files: {name}/*\n" for name in splits)
+    named = "".join(f"- config_name: {name}\n  data_files: {name}/*\n" for name in splits)
+    configs = f"---\nconfigs:\n{named}---\n"
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    (elsewhere / "0.parquet").write_bytes(labels)
     for name, files in {
         "splits": {f"data/{split}-00000-of-00001.parquet": content for split, content in splits.items()},
         "configs": {f"{split}/0.parquet": content for split, content in splits.items()}
         | {"README.md": configs.encode()},
         "labels": {f"data/{split}-00000-of-00001.parquet": labels for split in ("train", "test")},
         "three": {"data/train-00000-of-00001.parquet": parquet({0: 0}, ["spring", *seasons])},
+        "thief": {"0.parquet": labels, "README.md": configs.replace("trainA/*", f"{elsewhere}/*").encode()},
         "broken": {"data/trainA-00000-of-00001.parquet": b"PAR1 and no more"},
     }.items():
         hub.repos[f"datasets/owner/{name}"] = Repo()
         hub.repos[f"datasets/owner/{name}"].commit("main", files, name)
-    good = ("hf:owner/splits", "hf:owner/labels")
-    *told, three, broken = ask(clients, hub, tmp_path, *good, "hf:owner/three", "hf:owner/broken")
+    good = ("hf:owner/splits", "hf:owner/configs", "hf:owner/labels")
+    bad = ("hf:owner/three", "hf:owner/broken", "hf:owner/thief")
+    *told, three, broken, thief = ask(clients, hub, tmp_path, *good, *bad)
     for name, line in zip(good, told, strict=True):
         assert line.startswith(f"{name} is revision ")
         assert f"{list(LEVELS['trainA'])} {name == 'hf:owner/labels'}" in line
     assert three.startswith("owner/three has the splits train. It needs trainA and trainB, or a split train with a")
     assert broken.startswith("The Parquet files of owner/broken cannot be read: ")
+    assert thief.startswith("The README of this data set asks for files outside of it")
     unpacked = sorted((tmp_path / "cache" / "unit" / "hub" / "owner--labels").glob("*/testB/*"))
     assert [path.read_bytes() for path in unpacked] == [flat(level) for level in LEVELS["trainB"]]
     assert list(ask(clients, hub, tmp_path, *good, HF_HUB_OFFLINE="1")) == told

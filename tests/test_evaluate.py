@@ -260,6 +260,12 @@ def test_what_cannot_be_measured_is_told_in_one_line(
     assert not (checkpoint / "metrics.json").exists()
 
 
+def test_a_model_of_whole_pictures_is_measured_as_it_draws(data: Path, tmp_path: Path, capsys) -> None:
+    save_pretrained(UNIT(UNITConfig(dim=4, n_res=0, image_size=32, whole=True)), tmp_path)
+    assert main([str(tmp_path), "--data", str(data), "--size", "64"]) == 1
+    assert capsys.readouterr().err == "this model draws all pictures at 32 px: leave --size out.\n"
+
+
 def test_inceptions_weights_run_no_code(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The package that brings them unpickles whatever it is sent; here is a file that it should not be sent."""
 

@@ -153,7 +153,8 @@ def test_the_probe_is_the_minimum_and_weighs_domains_alike() -> None:
     assert torch.allclose(probe.bias, again.bias, atol=1e-4)
     fresh_a, fresh_b = gaussian(500, 5, 2), gaussian(500, 5, 3, shift=1.0)
     # The best possible rule for these two Gaussians is right in Phi(sqrt(5) / 2) = 87 % of cases.
-    right = (probe.says_b(fresh_b).double().mean() + (~probe.says_b(fresh_a)).double().mean()).item() / 2
+    right = (probe.says("b", fresh_b).double().mean() + probe.says("a", fresh_a).double().mean()).item() / 2
     assert 0.83 < right < 0.9
     far = fit_probe(a * 1000 + 7, b * 1000 + 7)  # units do not matter
-    assert torch.equal(far.says_b(fresh_a * 1000 + 7), probe.says_b(fresh_a))
+    assert torch.equal(far.says("b", fresh_a * 1000 + 7), probe.says("b", fresh_a))
+    assert not (probe.says("a", fresh_a * torch.nan) | probe.says("b", fresh_a * torch.nan)).any()

@@ -162,11 +162,20 @@ def test_a_signal_to_the_whole_group_saves_and_ends(data, tmp_path, number):
     assert int(saved.stem.split("-")[1]) == logged[-1]  # not a step was lost
 
 
+@pytest.mark.parametrize("name", ["cuda", "gpu", "cuda:9", "mps"])
+def test_a_device_that_is_not_there_is_said(name, monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
+    with pytest.raises(ValueError, match=rf"^--device {name}: .* choose of: cpu\.$"), processes(name):
+        pass
+
+
 @pytest.mark.parametrize(("gpus", "chosen"), [(8, 3), (1, 0)])
 def test_processes_take_gpus_in_turn(gpus, chosen, monkeypatch):
     """SLURM may show each process one GPU, which is the first of those it sees."""
     monkeypatch.setenv("LOCAL_RANK", "3")
     monkeypatch.setattr(torch.cuda, "device_count", lambda: gpus)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "set_device", lambda device: None)
     with processes("cuda") as device:
         assert device == torch.device("cuda", chosen)

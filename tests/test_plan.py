@@ -44,6 +44,18 @@ def test_checkpointing_is_seen():
     assert plan(dataclasses.replace(config, checkpointing=True)).activations < plan(config).activations / 2
 
 
+def test_the_plan_is_for_the_device_that_will_train(monkeypatch):
+    monkeypatch.setattr("train.parallel.best_device", lambda: torch.device("cuda"))
+    monkeypatch.setattr(
+        "train.state.best_dtype", lambda device: torch.bfloat16 if device.type == "cuda" else torch.float32
+    )
+    config = make_config("", Path("run"), precision="auto", device="auto")
+    auto, asked = plan(config), plan(dataclasses.replace(config, precision="bf16"))
+    assert auto == asked
+    assert auto.precision == "bfloat16"
+    assert plan(dataclasses.replace(config, device="cpu")).precision == "float32"
+
+
 def test_the_presets_have_the_sizes_of_the_released_networks():
     paper, master = (plan(presets("")[name][1]) for name in ("paper", "master2018"))
     assert (round(paper.generator / 1e6, 1), round(paper.discriminators / 1e6, 1)) == (18.0, 50.3)

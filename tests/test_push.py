@@ -15,7 +15,7 @@ from huggingface_hub import ModelCard
 from PIL import Image
 
 from tests.photos import seasons
-from train.card import card, command
+from train.card import card, command, nameless
 from train.config import LossWeights, TrainConfig, presets
 from train.data import held_out_photos
 from train.export import export, sample_grid, write_checkpoint
@@ -128,6 +128,30 @@ def test_the_grid_shows_held_out_photos_and_what_becomes_of_them(config: TrainCo
             assert cell.tobytes() == to_image(column[row]).resize((160, 160), Image.Resampling.BICUBIC).tobytes()
         label = grid.crop((164 * i, 0, 164 * i + 160, 20))
         assert label.getextrema()[0][0] < 100  # something is written there
+
+
+def test_names_in_letters_that_the_font_lacks_are_a_and_b_in_the_grid(config: TrainConfig) -> None:
+    photos, model = held_out_photos(config, 1), network()
+    grids = []
+    for a, b in (("夏", "冬"), ("a", "b"), ("été", "hiver")):
+        model.config = dataclasses.replace(TINY, domain_a=a, domain_b=b)
+        grids.append(sample_grid(model, *photos))
+    assert grids[0] == grids[1] != grids[2]
+
+
+@pytest.mark.parametrize(
+    ("source", "told"),
+    [
+        ("", ""),
+        ("hf:owner/name@main", "hf:owner/name@main"),
+        ("owner/name", "owner/name"),
+        ("/data/acme/photos", "photos"),
+        ("clients/acme/photos", "photos"),
+        ("photos", "photos"),
+    ],
+)
+def test_where_a_folder_lies_is_not_told(source: str, told: str) -> None:
+    assert nameless(source) == told
 
 
 def test_the_card_says_what_the_checkpoint_is(model: Path, config: TrainConfig) -> None:
@@ -249,7 +273,8 @@ print(main(["model", "owner/secret"]))
     done = clients.run(program, hub, tmp_path, HF_TOKEN="hf_owner")
     assert [line for line in done.stdout.splitlines() if len(line) == 1] == ["0", "0", "0", "1", "0", "0"], done.stderr
     assert done.stderr == (
-        "owner/public is there already and is public: make it private on its page, or push without --private.\n"
+        "owner/public is there already and is public: make it private on its page, or push without --private "
+        "(training: with --no-push-private).\n"
     )
     secret, public = hub.repos["owner/secret"], hub.repos["owner/public"]
     assert secret.private
@@ -396,7 +421,7 @@ for state.step in (1, 2, 3, 4):
     while state.step == 1 and not pusher.waiting.empty():
         time.sleep(0.01)
 print("all pushed", flush=True)
-pusher.close()
+pusher.close(timeout=600)
 print("closed")
 """
     )

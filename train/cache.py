@@ -29,6 +29,7 @@ from unit.images import FORMATS, ImageError, load_image
 
 RATIO = (4 / 5, 5 / 4)  # of a crop's width to its height
 SPARE = 2**30  # bytes of the disk that are left free: checkpoints need room too
+DECODER = 2  # one more whenever `load_image` or `decode` makes other pixels of a file
 TOGETHER = 64  # photos in memory at once while a cache is filled
 
 
@@ -110,7 +111,11 @@ def look_through(paths: list[Path], recipe: Recipe, *, cache: bool, name: str) -
     if cache:
         try:
             folder = cache_folder(paths, recipe)
-            kept = _open(folder, paths, recipe) or _fill(folder, paths, recipe, name)
+            kept = _open(folder, paths, recipe)
+            if kept and _mended(paths, kept, recipe):
+                (folder / "index.json").unlink(missing_ok=True)
+                kept = None
+            kept = kept or _fill(folder, paths, recipe, name)
             return kept.looks, f"kept decoded in {folder} ({kept.offsets[-1] / 1e6:.0f} MB)"
         except (OSError, RuntimeError) as error:  # RuntimeError: there is no home folder
             note += f", because they cannot be cached: {getattr(error, 'strerror', None) or error}"
@@ -131,7 +136,7 @@ def cache_home() -> Path:
 
 def cache_folder(paths: list[Path], recipe: Recipe) -> Path:
     """Where these photos are kept: elsewhere as soon as a file, its permissions, the recipe or the decoder change."""
-    digest = hashlib.blake2b(repr((recipe, PIL.__version__)).encode(), digest_size=12)
+    digest = hashlib.blake2b(repr((recipe, PIL.__version__, DECODER)).encode(), digest_size=12)
     for path in paths:
         stat = path.stat() if path.exists() else None
         found = stat and (stat.st_size, stat.st_mtime_ns, os.access(path, os.R_OK))
@@ -208,6 +213,16 @@ def _open(folder: Path, paths: list[Path], recipe: Recipe) -> Kept | None:
         return kept if len(looks) == len(paths) and kept.pixels.stat().st_size == kept.offsets[-1] else None
     except (OSError, ValueError, TypeError):
         return None
+
+
+def _mended(paths: list[Path], kept: Kept, recipe: Recipe) -> bool:
+    """Whether a photo that could not be read now can be: then the disk was at fault, and not the file."""
+    for path, look in zip(paths, kept.looks, strict=True):
+        if isinstance(look, str):
+            with contextlib.suppress(ImageError):
+                decode(path, recipe)
+                return True
+    return False
 
 
 def _offsets(looks: list[Look | str], recipe: Recipe) -> list[int]:

@@ -208,9 +208,13 @@ def _eval_results(metrics: Mapping[str, Any]) -> Iterator[EvalResult]:
 
 
 def nameless(source: str) -> str:
-    """Of a folder only its name, for nobody needs to know where it lies; a repository of the Hub as it is."""
+    """Of a folder only its name, for nobody needs to know where it lies; a repository of the Hub as it is.
+
+    What looks like owner/name and is no folder here is taken for one of the Hub.
+    """
     path = Path(source)
-    return path.resolve().name if source and (path.is_absolute() or path.is_dir()) else source
+    on_the_hub = source.startswith("hf:") or (len(path.parts) == 2 and not path.is_absolute() and not path.is_dir())
+    return source if on_the_hub or not source else path.resolve().name
 
 
 def read_json(path: Path) -> Any:

@@ -60,7 +60,8 @@ class TrainConfig:
     batch_size: int = 8
     """Photos of each domain a step, over all processes: the same run on one GPU or on eight."""
     accumulate: int = 1
-    """Parts a batch is worked through in, for less memory. Same result; the fakes are drawn twice when it is over 1."""
+    """Parts a batch is worked through in, for less memory. Same result (but for spectral norm, whose power iteration
+    goes on with each part); the fakes are drawn twice when it is over 1."""
     checkpointing: bool = False
     """Activation checkpointing: the generator's inner maps are computed again in the backward pass, not kept."""
     lr_g: float = 1e-4
@@ -119,7 +120,7 @@ class TrainConfig:
     push_every: int = 5000
     """Steps between pushes."""
     push_private: bool = True
-    """Whether a repository that push_to makes is private."""
+    """Whether the repository of push_to is private; as long as it should be, a public one is not pushed to."""
 
     def to_json(self) -> str:
         return json.dumps(dataclasses.asdict(self), default=str)

@@ -52,7 +52,7 @@ def check_data(config: TrainConfig) -> str:
         looks, note = look_through(paths, recipe, cache=config.cache, name=name)
         good = [look for look in looks if not isinstance(look, str)]
         bad = [look for look in looks if isinstance(look, str)]
-        if _too_many(len(bad), len(paths), config):
+        if not good or _too_many(len(bad), len(paths), config):
             problems.append(f"{_refusal(name, len(bad), len(paths))} The first: {bad[0]}")
             continue
         sides = sorted(look.side for look in good)
@@ -210,12 +210,13 @@ def _leave_signals_to_the_trainer(_worker: int) -> None:
 def held_out_photos(config: TrainConfig, n: int) -> tuple[Tensor, Tensor] | None:
     """The first n readable photos of testA and testB by name, centre-cropped, (n, C, size, size) in [-1, 1].
 
-    None where there are no such photos.
+    As many of either as there are of both; None where there are no such photos.
     """
     root = find_data(config.data)
     x_a = _first_photos(root / "testA", n, config.model.channels_a, config.model.image_size)
     x_b = _first_photos(root / "testB", n, config.model.channels_b, config.model.image_size)
-    return (torch.cat(x_a), torch.cat(x_b)) if x_a and x_b else None
+    n = min(len(x_a), len(x_b))
+    return (torch.cat(x_a[:n]), torch.cat(x_b[:n])) if n else None
 
 
 def _first_photos(folder: Path, n: int, channels: int, size: int) -> list[Tensor]:

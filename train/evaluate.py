@@ -31,10 +31,11 @@ from train.card import nameless, write_card
 from train.config import TrainConfig
 from train.judges import EfficientNetLite2, Judge, Seen, WithInception
 from train.metrics import Measured, Probe, fid, fit_probe, kid, perceptual, share
+from train.parallel import device_of
 from train.source import DataError, find_data, list_photos
 from unit.hub import METRICS, load_pretrained, write_atomic
 from unit.images import ImageError, load_image, pad_to_multiple, to_tensor
-from unit.pipeline import BORDER, Translator, best_device, memory_format, reach
+from unit.pipeline import BORDER, Translator, memory_format, reach
 from unit.unit import UNIT, Domain
 
 BATCH = 32
@@ -106,7 +107,7 @@ def evaluate(
             sets = {"translated": drawn.features, "untranslated": real[s].features, "real": others}
             add(metric, way, judge.name, **{of: measure(x, target, seed=seed) for of, x in sets.items()})
         verdicts = {"translated": drawn.features, "untranslated": real[s].features, "real": target}
-        taken = {of: share(probe.says_b(x) == (t == "b"), seed=seed) for of, x in verdicts.items()}
+        taken = {of: share(probe.says(t, x), seed=seed) for of, x in verdicts.items()}
         add("success (linear probe)", way, judge.name, **taken)
         if classes:
             logits = [torch.cat([seen.logits for seen in real[domain].seen]) for domain in (s, t)]
@@ -245,7 +246,7 @@ class Measure:
 
     def __init__(self, config: TrainConfig, n: int = 64):
         root, model = find_data(config.data), config.model
-        self.judge = EfficientNetLite2().to(best_device() if config.device == "auto" else torch.device(config.device))
+        self.judge = EfficientNetLite2().to(device_of(config.device))
         channels: dict[Domain, int] = {"a": model.channels_a, "b": model.channels_b}
         self.real: dict[Domain, Real] = {
             domain: look_at(root, domain.upper(), c, model.image_size, self.judge, held_out=n, training=4 * n)
@@ -260,7 +261,7 @@ class Measure:
         for s, t in directions():
             drawn = draw_and_judge(model, self.real[s], s, t, self.judge, back=False)
             values[f"kid_{s}{t}"] = kid(drawn.features, self.real[t].features, resamples=0).value
-            values[f"success_{s}{t}"] = (self.probe.says_b(drawn.features) == (t == "b")).double().mean().item()
+            values[f"success_{s}{t}"] = self.probe.says(t, drawn.features).float().mean().item()
             values[f"content_{s}{t}"] = drawn.moved.mean().item()
         return values
 
@@ -365,6 +366,8 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     out = args.out or Path(args.checkpoint)
     out.mkdir(parents=True, exist_ok=True)  # now, and not when all is measured
     config, device = model.config, next(model.parameters()).device
+    if config.whole and args.size not in (None, config.image_size):
+        raise ValueError(f"this model draws all pictures at {config.image_size} px: leave --size out.")
     size = args.size or config.image_size
     root = find_data(args.data)
     judge = (WithInception() if args.features == "inception" else EfficientNetLite2()).to(device)

@@ -22,7 +22,7 @@ from train.source import DataError
 from train.state import read_newest
 from unit.hub import METRICS, WEIGHTS, load_pretrained, save_pretrained, write_atomic
 from unit.images import to_image
-from unit.unit import UNIT, UNITConfig
+from unit.unit import UNIT, Domain, UNITConfig
 
 PHOTOS = 4  # of each domain in the grid
 CELL = 160  # pixels: the least side of a picture in it, so that there is room for its label
@@ -122,15 +122,14 @@ def sample_grid(model: UNIT, x_a: Tensor, x_b: Tensor) -> Image.Image:
     x_a, x_b: (N, C, H, W) in [-1, 1].
     """
     device = next(model.parameters()).device
-    n = min(len(x_a), len(x_b))
-    x_a, x_b = x_a[:n].to(device), x_b[:n].to(device)
+    x_a, x_b = x_a.to(device), x_b.to(device)
     x_ab, x_ba = model.translate(x_a, "a", "b"), model.translate(x_b, "b", "a")
-    a, b = model.config.domain_a, model.config.domain_b
+    a, b = _written("a", model.config.domain_a), _written("b", model.config.domain_b)
     columns = [(a, x_a), (f"drawn in {b}", x_ab), (f"and back in {a}", model.translate(x_ab, "b", "a"))]
     columns += [(b, x_b), (f"drawn in {a}", x_ba), (f"and back in {b}", model.translate(x_ba, "a", "b"))]
 
     side = max(CELL, *x_a.shape[-2:])
-    grid = Image.new("RGB", (len(columns) * (side + 4) - 4, n * (side + 4) + 20), "white")
+    grid = Image.new("RGB", (len(columns) * (side + 4) - 4, len(x_a) * (side + 4) + 20), "white")
     for i, (title, pictures) in enumerate(columns):
         label = Image.new("RGB", (side, 20), "white")
         ImageDraw.Draw(label).text((2, 2), title, "black", ImageFont.load_default(13))
@@ -139,6 +138,11 @@ def sample_grid(model: UNIT, x_a: Tensor, x_b: Tensor) -> Image.Image:
             cell = to_image(picture).convert("RGB").resize((side, side), Image.Resampling.BICUBIC)
             grid.paste(cell, (i * (side + 4), 24 + row * (side + 4)))
     return grid
+
+
+def _written(domain: Domain, name: str) -> str:
+    """The domain's name, if Pillow's own font has its letters."""
+    return name if name.encode("latin-1", "ignore").decode("latin-1") == name else domain
 
 
 def _bytes(path: Path) -> bytes | None:

@@ -34,7 +34,7 @@ class EfficientNetLite2(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        with torch.random.fork_rng():  # building it draws weights that are then replaced
+        with torch.random.fork_rng(devices=[]):  # building it draws weights that are then replaced
             self.net = frozen_lite(2, image_size=SIDE)
         self.register_buffer("mean", torch.tensor(MEAN).view(1, 3, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(STD).view(1, 3, 1, 1), persistent=False)
@@ -78,7 +78,7 @@ class WithInception(nn.Module):
             torch.hub.load_state_dict_from_url(
                 URL_INCEPTION_V3, str(folder), file_name=name, check_hash=True, weights_only=True
             )
-            with torch.random.fork_rng():
+            with torch.random.fork_rng(devices=[]):
                 net = NoTrainInceptionV3("inception-v3-compat", ["2048"], str(folder / name))
             self.net = net.requires_grad_(False)
         except Exception as error:  # whatever its download raises

@@ -292,7 +292,7 @@ class SideWork:
         if self.pusher and not told:
             self.pusher.push(self.state)
         if self.pusher:
-            self.pusher.close()
+            self.pusher.close(timeout=10 if told else 600)  # whoever told it to stop will not wait
 
 
 def check_options(config: TrainConfig) -> None:

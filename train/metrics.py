@@ -15,6 +15,8 @@ import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor
 
+from unit.unit import Domain
+
 RESAMPLES = 1000
 FID_RESAMPLES = 200  # each is a singular value decomposition
 
@@ -30,7 +32,7 @@ class Measured(NamedTuple):
 
 def mean(values: Tensor, *, resamples: int = RESAMPLES, seed: int = 0) -> Measured:
     """The mean of one value (n,) a picture."""
-    values = values.double().cpu()
+    values = values.cpu().double()
     draws = resample(len(values), resamples, Generator().manual_seed(seed)) @ values / len(values)
     return Measured(values.mean().item(), *_ends(draws), len(values))
 
@@ -57,7 +59,7 @@ def kid(x: Tensor, y: Tensor, *, resamples: int = RESAMPLES, seed: int = 0) -> M
     they would make every resample look more different from the other set than it is. Where the distance is about 0,
     the interval is wider than it need be.
     """
-    x, y = x.double().cpu(), y.double().cpu()
+    x, y = x.cpu().double(), y.cpu().double()
     k_xx, k_yy, k_xy = _cubic(x, x).fill_diagonal_(0), _cubic(y, y).fill_diagonal_(0), _cubic(x, y)
 
     def distance(u: Tensor, v: Tensor) -> Tensor:  # counts (R, n), (R, m) -> (R,)
@@ -82,7 +84,7 @@ def fid(x: Tensor, y: Tensor, *, resamples: int = FID_RESAMPLES, seed: int = 0) 
     """
     if not (x.isfinite().all() and y.isfinite().all()):
         return Measured(math.nan, math.nan, math.nan, len(x))
-    x, y = x.double().cpu(), y.double().cpu()
+    x, y = x.cpu().double(), y.cpu().double()
     centre = y.mean(0)  # any will do; one near both keeps the differences below exact
     x, y = x - centre, y - centre
     g_xx, g_yy, g_xy = x @ x.T, y @ y.T, x @ y.T
@@ -120,9 +122,10 @@ class Probe(NamedTuple):
     weight: Tensor  # (D,)
     bias: Tensor  # ()
 
-    def says_b(self, features: Tensor) -> Tensor:
-        """(N, D) -> (N,) bool: judged as domain b."""
-        return features.double().cpu() @ self.weight + self.bias > 0
+    def says(self, domain: Domain, features: Tensor) -> Tensor:
+        """(N, D) -> (N,) bool: judged as `domain`. What is not a number is judged as neither."""
+        score = features.cpu().double() @ self.weight + self.bias
+        return score > 0 if domain == "b" else score < 0
 
 
 def fit_probe(a: Tensor, b: Tensor, *, l2: float = 0.1) -> Probe:
@@ -130,7 +133,7 @@ def fit_probe(a: Tensor, b: Tensor, *, l2: float = 0.1) -> Probe:
 
     Features are scaled to variance one. `l2`: weight of half the squared norm, beside the mean loss.
     """
-    a, b = a.double().cpu(), b.double().cpu()
+    a, b = a.cpu().double(), b.cpu().double()
     centre, apart = (a.mean(0) + b.mean(0)) / 2, (a.mean(0) - b.mean(0)) / 2
     scale = ((a.var(0, correction=0) + b.var(0, correction=0)) / 2 + apart.square()).sqrt().clamp(min=1e-6)
     weight = torch.zeros(a.shape[1] + 1, dtype=torch.float64, requires_grad=True)

@@ -10,7 +10,7 @@ import signal
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from datetime import timedelta
 from typing import TypeVar
 
@@ -35,6 +35,19 @@ def world() -> int:
     return dist.get_world_size() if dist.is_initialized() else 1
 
 
+def device_of(name: str) -> torch.device:
+    """auto: the best this machine has. Raises ValueError for what PyTorch does not know or does not find here."""
+    if name == "auto":
+        return best_device()
+    there = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    with suppress(RuntimeError):  # what is no name of a device
+        device = torch.device(name)
+        if there.get(device.type):
+            return device
+    found = ", ".join(kind for kind, is_there in there.items() if is_there)
+    raise ValueError(f"--device {name}: PyTorch finds no such device here. Leave it out, or choose of: {found}.")
+
+
 @contextmanager
 def processes(device: str) -> Iterator[torch.device]:
     """Join the other processes, if there are any, and give back the device of this one. `device`: auto, cuda, cpu, ...
@@ -49,7 +62,7 @@ def processes(device: str) -> Iterator[torch.device]:
     ):
         for name, slurm in (("RANK", "PROCID"), ("WORLD_SIZE", "STEP_NUM_TASKS"), ("LOCAL_RANK", "LOCALID")):
             os.environ[name] = os.environ[f"SLURM_{slurm}"]
-    chosen = best_device() if device == "auto" else torch.device(device)
+    chosen = device_of(device)
     if chosen.type == "cuda" and chosen.index is None:
         # In turn, because SLURM may show each process only the GPU that is its own.
         chosen = torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")) % torch.cuda.device_count())

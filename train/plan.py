@@ -23,7 +23,8 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from train.config import TrainConfig, presets
 from train.loop import discriminator_loss, draw, generator_losses, train_step
-from train.state import TrainState
+from train.parallel import device_of
+from train.state import TrainState, dtype_of
 from unit.losses import weighted_sum
 
 GPUS = {"T4": 65, "L4": 121, "A100": 312, "H100": 989}  # TFLOP/s in fp16 or bf16, dense, as their maker states them
@@ -50,6 +51,7 @@ def plan(config: TrainConfig, processes: int = 1) -> Plan:
     The R1 penalty of every 16th step is left out: the counter cannot follow a gradient of a gradient.
     """
     state = TrainState.build(dataclasses.replace(config, r1=0.0), torch.device("cpu"))
+    state.dtype = dtype_of(config, device_of(config.device))  # of where it will run
     nets = (state.model, state.discriminator, state.look)
     generator, discriminators, frozen = (sum(p.numel() for p in net.parameters()) for net in nets)
     # Weight, gradient and Adam's two moments of what learns, the average of the generator: five and four floats.

@@ -91,7 +91,7 @@ class Pusher:
                 older.cleanup()
         self.waiting.put(snapshot)
 
-    def close(self, timeout: float = 600) -> None:
+    def close(self, timeout: float) -> None:
         """Wait for the last upload, at most `timeout` seconds."""
         end = time.monotonic() + timeout
         with suppress(queue.Full):

@@ -58,8 +58,9 @@ def measured(model: UNIT, x_a: Tensor, x_b: Tensor, judge: EfficientNetLite2) ->
 
 
 def run(config: TrainConfig, judge: EfficientNetLite2, photos: int) -> tuple[float, float, float, int]:
-    if (held_out := held_out_photos(config, photos)) is None:
-        raise ValueError(f"{config.data} needs testA and testB: what was not trained on is looked at.")
+    held_out = held_out_photos(config, photos)
+    if held_out is None or len(held_out[0]) < 2:
+        raise ValueError(f"{config.data} needs testA and testB, of two photos or more: they are what is looked at.")
     state = TrainState.build(config)
     with suppress(Diverged):  # it is counted by the steps it has skipped
         for x_a, x_b, _ in batches(config, 0):

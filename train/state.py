@@ -18,7 +18,7 @@ from torch.nn.utils.parametrizations import spectral_norm
 from torch.utils.checkpoint import checkpoint
 
 from train.config import TrainConfig
-from train.parallel import distributed, rank
+from train.parallel import device_of, distributed, rank
 from unit.discriminator import (
     Discriminators,
     FeatureProjection,
@@ -27,7 +27,7 @@ from unit.discriminator import (
     ProjectedDiscriminator,
 )
 from unit.hub import load_pretrained
-from unit.pipeline import best_device, best_dtype, memory_format
+from unit.pipeline import best_dtype, memory_format
 from unit.unit import UNIT
 
 DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16, "fp32": torch.float32}  # and "auto" is the best of a device
@@ -68,7 +68,7 @@ class TrainState:
                 "choose that without --diffaugment, or set --weights.perceptual 0."
             )
         if device is None:
-            device = best_device() if config.device == "auto" else torch.device(config.device)
+            device = device_of(config.device)
         torch.manual_seed(config.seed)
         model = UNIT(config.model)
         look, discriminator = build_discriminators(config)
@@ -86,7 +86,7 @@ class TrainState:
         return cls(
             config=config,
             device=device,
-            dtype=DTYPES.get(config.precision) or best_dtype(device),
+            dtype=dtype_of(config, device),
             model=model,
             ema=ema,
             look=look,
@@ -231,6 +231,11 @@ def forget_activations(model: UNIT) -> None:
     for net in model.children():
         if list(net.parameters()):
             net.forward = functools.partial(checkpoint, net.forward, use_reentrant=False)
+
+
+def dtype_of(config: TrainConfig, device: torch.device) -> torch.dtype:
+    """What autocast multiplies in on `device`; float32: no autocast."""
+    return DTYPES.get(config.precision) or best_dtype(device)
 
 
 def build_discriminators(config: TrainConfig) -> tuple[nn.Module, Discriminators]:
