@@ -246,7 +246,7 @@ NOT_A_PICTURE = "is not a picture this program can read: try a JPEG or PNG file.
 BAD = {
     "cut.jpg": (lambda: encode(colours((300, 300)), "JPEG")[:2000], "is damaged or cut short: try another copy of it."),
     "cut.png": (lambda: encode(colours((300, 300)), "PNG")[:500], "is damaged or cut short: try another copy of it."),
-    "bomb.png": (bomb, "is too large: at most 100 million pixels are taken, so make it smaller."),
+    "bomb.png": (bomb, "is too large: at most 50 million pixels are taken, so make it smaller."),
     "text.jpg": (lambda: b"Not a picture.\n", NOT_A_PICTURE),
     "empty.png": (lambda: b"", "is empty."),
     "zeros.jpg": (lambda: bytes(5000), NOT_A_PICTURE),
