@@ -59,9 +59,7 @@ CSS = """
 }
 @media (max-width: 600px) {
   #result_in { display: none; } /* the photo is just above, and A → B and B → A fit side by side */
-  #result_ab label, #result_ba label { font-size: 0.75rem; }
-  #result_ab label > span, #result_ba label > span { display: none; }
-  #result_ab label, #result_ba label, .small label { max-width: calc(100% - 2.6rem); } /* clear of the button */
+  .small label { max-width: calc(100% - 2.6rem); } /* clear of the button */
   #gallery .grid-container, #dreams .grid-container { grid-template-columns: 1fr 1fr; }
   #tabs [role="tab"] { padding: 0.5rem 0.3rem; font-size: 0.85rem; } /* all five in one line */
 }
@@ -171,10 +169,11 @@ class Page:
         self.full_cancel = self.cancel_button("full_cancel")
         self.full_status = gr.Markdown(elem_id="full_status")
         self.full_download = self.download_button("Download in full resolution", "full_download", visible=False)
+        look: dict[str, Any] = {"elem_classes": "small", **LOOK}
         with gr.Row():
-            self.result_in = gr.Image(label=words("Photo"), alt_text=words("Your photo"), elem_id="result_in", **LOOK)
+            self.result_in = gr.Image(label=words("Photo"), alt_text=words("Your photo"), elem_id="result_in", **look)
             self.result_ab, self.result_ba = (
-                gr.Image(label=label, alt_text=words(f"Your photo, {way}"), elem_id=elem_id, **LOOK)
+                gr.Image(label=label, alt_text=words(f"Your photo, {way}"), elem_id=elem_id, **look)
                 for (label, way), elem_id in zip(self.ways(None), ("result_ab", "result_ba"), strict=True)
             )
         gr.Markdown(words(texts.SURVIVES))
