@@ -1,7 +1,10 @@
 """The page's handlers, called as Gradio calls them."""
 
 import functools
+import os
 import pickle
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -13,7 +16,7 @@ from app_server import write_photo
 import app
 from unit import zero
 from unit.studio import Mistake, Studio
-from unit.web.files import kept
+from unit.web.files import kept, own_folder
 from unit.web.page import Page, Stock
 from unit.words import CHINESE, ENGLISH
 
@@ -96,6 +99,28 @@ def test_an_equal_file_is_not_written_again(tmp_path, monkeypatch):
     assert first.stat().st_mtime_ns > before.st_mtime_ns  # it lives as long as a new one
     assert kept(b"other", "a.png") != str(first)
     assert [path.name for path in tmp_path.rglob("*") if path.is_file()] == ["a.png", "a.png"]
+
+
+def test_folders_of_ended_processes_are_deleted_and_no_others(tmp_path, monkeypatch):
+    """In a container the one before had the number that this one has."""
+    monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path))
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    ended.wait()
+    stays = {f"unit-page-{os.getppid()}-a", "unit-page-mine-a", "unit-page-", "other"}
+    for name in (*stays, f"unit-page-{os.getpid()}-a", f"unit-page-{ended.pid}-a"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "photo.png").touch()
+    with own_folder() as folder:
+        assert {path.name for path in tmp_path.iterdir()} == {*stays, folder.name}
+        assert kept(b"picture", "a.png").startswith(str(folder.resolve()))
+    assert {path.name for path in tmp_path.iterdir()} == stays
+
+
+def test_where_uploads_cannot_be_kept_it_says_so(tmp_path, monkeypatch):
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path / "file"))
+    with pytest.raises(SystemExit, match="set GRADIO_TEMP_DIR to one that can be written to"), own_folder():
+        pass
 
 
 def test_a_full_disk_is_one_sentence(tmp_path, monkeypatch, capsys):

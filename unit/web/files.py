@@ -86,20 +86,28 @@ def kept(data: bytes, name: str) -> str:
 def own_folder() -> Iterator[Path]:
     """Inside, Gradio keeps what it is sent and what is drawn in a folder of this process, which is gone at the end.
 
-    Folders of processes that were killed before they could do that are deleted now.
+    Folders of processes that were killed before they could do that are deleted now. Ends the program, with a sentence,
+    if there can be no such folder.
     """
-    outer = Path(os.environ.get("GRADIO_TEMP_DIR") or tempfile.gettempdir())
-    outer.mkdir(parents=True, exist_ok=True)
-    for folder in outer.glob("unit-page-*-*"):
-        if _is_gone(int(folder.name.split("-")[2])):
-            shutil.rmtree(folder, ignore_errors=True)
     prefix = f"unit-page-{os.getpid()}-"
-    with tempfile.TemporaryDirectory(prefix=prefix, dir=outer, ignore_cleanup_errors=True) as name:
+    try:
+        outer = Path(os.environ.get("GRADIO_TEMP_DIR") or tempfile.gettempdir())
+        outer.mkdir(parents=True, exist_ok=True)
+        for folder in outer.glob("unit-page-*-*"):
+            process = folder.name.split("-")[2]
+            if process.isdecimal() and _is_gone(int(process)):
+                shutil.rmtree(folder, ignore_errors=True)
+        own = tempfile.TemporaryDirectory(prefix=prefix, dir=outer, ignore_cleanup_errors=True)
+    except OSError as error:
+        sys.exit(f"There is no folder for uploads ({error}): set GRADIO_TEMP_DIR to one that can be written to.")
+    with own as name:
         os.environ["GRADIO_TEMP_DIR"] = name
         yield Path(name)
 
 
 def _is_gone(process: int) -> bool:
+    if process == os.getpid():  # in a container each has the same number as the one before
+        return True
     if sys.platform != "win32":  # where asking would end it
         try:
             os.kill(process, 0)
@@ -120,8 +128,8 @@ def forget_in(folder: Path, every: float = 600, older: float = 3000) -> None:
     def sweep() -> None:
         while folder.is_dir():
             time.sleep(every)
-            for path in set(folder.rglob("*")) - stays:
-                with contextlib.suppress(OSError):  # gone meanwhile
+            with contextlib.suppress(OSError):  # gone meanwhile; what is left waits for the next time
+                for path in set(folder.rglob("*")) - stays:
                     if path.is_file() and time.time() - path.stat().st_mtime > older:
                         path.unlink()
 
