@@ -148,6 +148,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for _ in range(args.steps):  # in turn, so that a machine that changes its pace changes it for both
         times["plain"].append(seconds(lambda: plain_step(plain, x_a, x_b), device))
         times["ours"].append(seconds(lambda: train_step(ours, y_a, y_b), device))
+    if ours.skipped:
+        print(f"{ours.skipped} of our steps gave gradients that are not finite: this is no benchmark.", file=sys.stderr)
+        return 1
     median = {name: statistics.median(values) for name, values in times.items()}
     peaks = {"matmul": matmul_peak(device, ours.dtype), "convolution": convolution_peak(device, ours.dtype)}
     wait = loader_share(config, args.photos, median["ours"]) if args.photos else None

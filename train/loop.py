@@ -212,7 +212,7 @@ def count_skipped(state: TrainState, fine: bool, losses: dict[str, Tensor]) -> N
         raise Diverged(
             f"{state.skipped_in_a_row} steps in a row, up to step {state.step}, gave gradients that are not finite "
             f"(and {', '.join(bad) or 'no loss'}). The checkpoints before them are kept. Go on from there with lower "
-            "--lr-g and --lr-d, with --clip 1, or with --precision fp32."
+            "--lr-g and --lr-d, with --clip 1, with --precision fp32, or with --no-compile."
         )
 
 
@@ -347,7 +347,12 @@ def compile_networks(state: TrainState) -> None:
             "--no-compile does without, at half the speed."
         )
     torch._dynamo.config.recompile_limit = 64  # the networks share code objects; past the limit dynamo runs eagerly
+    # The gradients of reflection padding that PyTorch 2.14 compiles for AVX-512 in bf16 have gaps, often of NaN: its
+    # code that stores vectors of 32 with a stride shifts by 64 bits. Its AVX2 code is right.
+    wide = state.device.type == "cpu" and "AVX512" in torch.backends.cpu.get_cpu_capability()
     for net in state.model.children():
         if not list(net.parameters()):
             continue  # from an empty Sequential dynamo learns to skip the forward that every Sequential has
-        net.compile(dynamic=False)  # batches of N and 2N: two fixed graphs are quicker than one for any size
+        reflects = any(getattr(layer, "padding_mode", "") == "reflect" for layer in net.modules())
+        options = {"cpp.simdlen": 256} if wide and reflects and state.dtype != torch.float32 else None
+        net.compile(dynamic=False, options=options)  # batches of N and 2N: two fixed graphs are quicker than one
