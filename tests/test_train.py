@@ -278,8 +278,8 @@ def test_compiled_networks_never_fall_back_and_learn_the_same(config, layout):
             torch.cat([moments["exp_avg"].flatten() for moments in each.opt_g.state_dict()["state"].values()])
             for each in (exact, plain, state)
         )
-        # In fp32 equal; in bf16, which rounds in other places when compiled, as far from fp32 as it is uncompiled.
-        allowed = 1e-3 * expected.norm() + 1.3 * (rounded - expected).norm()
+        # In fp32 nearly equal (L1 has only signs for gradients); in bf16 as far from fp32 as it is uncompiled.
+        allowed = 0.02 * expected.norm() + 1.3 * (rounded - expected).norm()
         assert (compiled - expected).norm() < allowed
 
         graphs = torch._dynamo.utils.counters["stats"]["unique_graphs"]
