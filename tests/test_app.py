@@ -240,7 +240,7 @@ def test_reconstruct_and_cycle(client, seasons, photo):
         ("/interpolate", {"image_2": None, "direction": TO_WINTER}, "Please add a second photo"),
         ("/interpolate", {"direction": TO_WINTER, "steps": 1}, "Number of steps must be a number from 2 to 16"),
         ("/interpolate", {"direction": TO_WINTER, "draw_in": "autumn"}, "choose summer or winter"),
-        ("/sample", {"direction": TO_WINTER, "model": "zoo"}, "choose cat → dog or dog → cat"),
+        ("/sample", {"direction": TO_WINTER, "model": "zoo"}, "belongs to the model .*: choose that model too"),
     ],
 )
 def test_bad_calls_get_one_sentence(client, photo, api_name, settings, sentence):
@@ -262,6 +262,7 @@ def test_a_photo_that_lies_on_its_side_comes_out_upright(client, photo, tmp_path
     ("settings", "sentence"),
     [
         ({"direction": "summer → autumn"}, "choose summer → winter or winter → summer"),
+        ({"direction": "cat → dog"}, "'cat → dog' belongs to the model 'zoo': choose that model too"),
         ({"temperature": 3.5}, "Temperature must be a number from 0 to 3"),
         ({"temperature": "hot"}, "Temperature must be a number"),
         ({"grain": 0}, "Grain must be a number from 1 to 32"),

@@ -99,5 +99,5 @@ def test_the_page_is_measured():
     assert idle > 100 > more >= 0
     times, whole, rest, share = map(int, re.search(r"(\d+) times: (\d+) ms, (\d+) of it \((\d+)%\)", again).groups())
     assert times == 2
-    assert 0 < rest < whole
+    assert 0 <= rest < whole  # 0 where the drawing beside it was slow, as on busy cores
     assert share == pytest.approx(100 * rest / whole, abs=1)

@@ -184,6 +184,9 @@ class Studio:
     def target(self, direction: str, name: str | None) -> str:
         known = self.directions(name)
         if direction not in known:
+            for other in self.models:
+                if direction in self.directions(other):
+                    raise Mistake(f"The direction {direction!r} belongs to the model {other!r}: choose that model too.")
             raise Mistake(f"The direction is {direction!r}: choose {' or '.join(known)}.")
         return known[direction]
 

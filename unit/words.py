@@ -273,6 +273,9 @@ CHINESE = Words(
         "The server has no room for the result: please try again in some minutes.": "伺服器沒有空間了：請稍後再試。",
         "There is no model {name} here: choose {names}.": "這裡沒有模型 {name}：請選擇 {names}。",
         "The direction is {direction}: choose {directions}.": "方向是 {direction}：請選擇 {directions}。",
+        "The direction {direction} belongs to the model {name}: choose that model too.": (
+            "方向 {direction} 屬於模型 {name}：請也選擇那個模型。"
+        ),
         "{domain} is not a domain of this model: choose {domains}.": "{domain} 不是這個模型的領域：請選擇 {domains}。",
         "{name} must be a number from {low} to {high}, and it is {value}.": (
             "{name}必須是 {low} 到 {high} 的數字，現在是 {value}。"
