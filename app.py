@@ -21,6 +21,7 @@ os.environ["HF_HUB_DISABLE_UPDATE_CHECK"] = "1"
 
 import gradio as gr
 import safehttpx
+from PIL import Image
 
 from unit import zero
 from unit.about import credits
@@ -29,7 +30,7 @@ from unit.pictures import thumbnail
 from unit.pipeline import Translator
 from unit.studio import Mistake, Studio, Upload
 from unit.web.api import add_api
-from unit.web.files import forget_in, own_folder
+from unit.web.files import forget_in, own_folder, saved
 from unit.web.page import CSS, Example, Page, Stock
 from unit.words import CHINESE, ENGLISH
 
@@ -52,6 +53,8 @@ THEME = gr.themes.Soft(font=["system-ui", "sans-serif"]).set(
     block_title_text_color="*primary_700",
     button_primary_background_fill="*primary_600",
     checkbox_label_background_fill_selected="*primary_600",
+    checkbox_border_color="*neutral_400",
+    color_accent="*primary_600",
 )
 
 
@@ -112,23 +115,22 @@ def example_photos(folders: Mapping[str, Path | None], studio: Studio) -> list[E
     return examples
 
 
-def thumbnails(studio: Studio, examples: Iterable[Example]) -> dict[str, str]:
-    """A small picture of what each model does, as a data address, by the model's name.
+def first_drawings(studio: Studio, examples: Iterable[Example]) -> dict[str, tuple[Image.Image, Image.Image]]:
+    """What each model does, before and after, by the model's name: its first example, or a dream if it has none.
 
     The first run of a network is slow. This is it, so that the first visitor's is not. On ZeroGPU there is none.
     """
-    pictures: dict[str, str] = {}
+    drawings: dict[str, tuple[Image.Image, Image.Image]] = {}
     if zero.ON:
-        return pictures
+        return drawings
     for name, translator in studio.models.items():
         example = next((example for example in examples if example.model == name), None)
         if example is None:
-            ((before, after),) = translator.sample(1, size=(64, 48), temperature=2, grain=8, seed=0)
+            (drawings[name],) = translator.sample(1, size=(64, 48), temperature=2, grain=8, seed=0)
         else:
             view = studio.view(Upload(str(example.photo), name), example.direction, name)
-            before, after = view.picture(), view.draw(view.target)
-        pictures[name] = thumbnail(before, after)
-    return pictures
+            drawings[name] = view.picture(), view.draw(view.target)
+    return drawings
 
 
 def build_demo(models: Mapping[str, Translator], checkpoints: Path = CHECKPOINTS, notice: str = "") -> gr.Blocks:
@@ -140,7 +142,15 @@ def build_demo(models: Mapping[str, Translator], checkpoints: Path = CHECKPOINTS
     folders = {name: folder_of(name, checkpoints) for name in models}
     examples = example_photos(folders, studio)
     told = "\n\n".join(filter(None, map(credits, folders.values())))
-    stock = Stock(examples, told, thumbnails(studio, examples), folders, notice)
+    drawings = first_drawings(studio, examples)
+    pictures = {name: thumbnail(*pair) for name, pair in drawings.items()}
+    with_photo = {example.model for example in examples}
+    results = {
+        name: (saved(before, name), saved(after, f"{name}-drawn"))
+        for name, (before, after) in drawings.items()
+        if name in with_photo
+    }
+    stock = Stock(examples, told, pictures, results, folders, notice)
     with gr.Blocks(title="UNIT in the browser", analytics_enabled=False) as demo:
         Page(demo, studio, ENGLISH, stock)
         add_api(studio)
@@ -161,11 +171,12 @@ def main() -> None:
             "or set UNIT_MODELS to models on the Hugging Face Hub."
         )
     signal.signal(signal.SIGTERM, lambda *_: sys.exit())  # what is tidied up at the end is tidied up then, too
+    port = int(os.environ.get("GRADIO_SERVER_PORT", 0)) or None  # one that is asked for is not to be another
     with own_folder() as folder:
         demo = build_demo(models, checkpoints, notice)
         forget_in(folder)
         demo.launch(
-            theme=THEME, css=CSS, footer_links=["api"], max_file_size="30mb",
+            theme=THEME, css=CSS, server_port=port, footer_links=["api"], max_file_size="30mb",
             run_history=False, enable_monitoring=False, ssr_mode=False, show_error=False,
         )  # fmt: skip
 

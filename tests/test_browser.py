@@ -621,3 +621,128 @@ def test_a_model_of_faces_from_the_hub_has_its_examples_and_measures(context, ch
         expect(page.get_by_test_id("toast-body")).to_contain_text("This photo is no longer here: please add it again.")
         expect(page.locator("#full_status")).to_have_text("")
         expect(page.locator("#full_cancel")).to_be_hidden()
+
+
+def test_the_first_view_shows_what_it_is_about(page):
+    """A result before anything was asked for, and a picture beside the name of each example."""
+    assert is_drawn(after(page))
+    expect(page.locator("#download")).to_be_disabled()  # it is nobody's photo
+    buttons = page.locator("#examples .gallery > button")
+    images = buttons.evaluate_all("buttons => buttons.map(button => getComputedStyle(button).backgroundImage)")
+    assert len(images) == buttons.count() > 1
+    assert all(image.startswith('url("data:image/webp;base64,') for image in images)
+
+
+DROP = """(box, [name, data]) => {
+    const files = new DataTransfer();
+    files.items.add(new File([Uint8Array.from(atob(data), c => c.charCodeAt())], name, {type: "image/png"}));
+    box.dispatchEvent(new DragEvent("drop", {dataTransfer: files, bubbles: true, cancelable: true}));
+}"""
+
+
+def test_a_photo_dropped_on_a_photo_takes_its_place(page, photo, tmp_path):
+    upload(page, photo)
+    expect(page.locator("#cycle_heat img")).to_be_visible()
+    data = base64.b64encode(write_photo(tmp_path / "other.png", (60, 60)).read_bytes()).decode()
+    page.locator("#photo img").evaluate(DROP, ["other.png", data])
+    expect(page.locator("#result_in img")).to_have_attribute("src", re.compile(r"other\.png"))
+    with page.expect_download() as download:
+        page.locator("#download").click()
+    assert download.value.suggested_filename == "other-winter.png"
+
+
+def test_the_wheel_scrolls_the_page_also_over_the_result(page, photo):
+    upload(page, photo)
+    expect(page.locator("#cycle_heat img")).to_be_visible()
+    box = page.locator("#before_after").bounding_box()
+    page.mouse.move(box["x"] + box["width"] / 3, box["y"] + box["height"] / 2)
+    page.mouse.wheel(0, 300)
+    page.wait_for_function("scrollY === 300")
+    assert after(page).evaluate("image => getComputedStyle(image).transform") in ("none", "matrix(1, 0, 0, 1, 0, 0)")
+
+
+def test_a_phone_is_taken_to_the_result(context, app_url):
+    page = context.new_page()
+    page.set_viewport_size({"width": 390, "height": 844})
+    page.goto(app_url)
+    page.get_by_role("button", name="Winter lake").click()
+    expect(after(page)).to_have_attribute("src", re.compile(r"-summer\.png"))
+    expect(page.locator("#before_after")).to_be_in_viewport(ratio=0.9)
+
+
+def test_nothing_is_left_of_the_photo_before(page, photo, tmp_path):
+    """Neither when the next one cannot be read, nor when it was taken away."""
+    upload(page, photo)
+    expect(page.locator("#cycle_heat img")).to_be_visible()
+    bad = tmp_path / "holiday.png"
+    bad.write_text("not a picture")
+    page.locator("#photo input[type=file]").set_input_files(bad)
+    expect(page.get_by_test_id("toast-body")).to_contain_text("holiday.png is not a picture")
+    for name in ("result_ab", "result_ba", "cycle"):
+        expect(page.locator(f"#{name} img")).to_have_count(0)
+    for button in ("download", "full", "reuse"):
+        expect(page.locator(f"#{button}")).to_be_disabled()
+    expect(page.locator("#before_after")).not_to_contain_text("Error")
+
+    upload(page, photo)
+    expect(page.locator("#cycle_heat img")).to_be_visible()
+    open_tab(page, "Sample")
+    expect(page.locator("#gallery .grid-wrap img")).to_have_count(4)
+    page.locator("#photo").get_by_role("button", name="Remove image").click()
+    expect(page.locator("#gallery .grid-wrap img")).to_have_count(0)
+    open_tab(page, "Translate")
+    expect(page.locator("#download")).to_be_disabled()
+    expect(page.locator("#result_ab img")).to_have_count(0)
+    assert is_drawn(after(page))  # the example of the beginning
+
+
+def test_a_bad_photo_for_a_model_of_faces_is_one_sentence(page, tmp_path):
+    page.get_by_role("radio", name="cat ↔ dog").check()
+    expect(page.get_by_role("radio", name="cat → dog")).to_be_checked()
+    page.locator("#side input[type=range]").focus()
+    page.keyboard.press("ArrowLeft")  # a square in no photo
+    bad = tmp_path / "pet.png"
+    bad.write_text("not a picture")
+    page.locator("#photo input[type=file]").set_input_files(bad)
+    expect(page.get_by_test_id("toast-body")).to_have_count(1)
+    expect(page.get_by_test_id("toast-body")).to_contain_text("pet.png is not a picture")
+    expect(page.locator("#face")).not_to_contain_text("Error")
+
+
+def test_a_picked_sample_has_no_full_resolution(page, photo):
+    """That would be drawn without its noise: another picture."""
+    upload(page, photo)
+    expect(page.locator("#full")).to_be_enabled()
+    open_tab(page, "Sample")
+    expect(page.locator("#gallery .grid-wrap img")).to_have_count(4)
+    page.locator("#gallery button").filter(has=page.locator("img")).nth(1).click()
+    expect(page.locator("#full")).to_be_disabled()
+
+
+def test_an_emptied_seed_waits_for_another(page, photo):
+    upload(page, photo)
+    open_tab(page, "Sample")
+    pictures = page.locator("#gallery .grid-wrap img")
+    expect(pictures).to_have_count(4)
+    page.locator("#seed input").fill("")
+    page.locator("#seed input").fill("12")
+    expect(page.get_by_text("seed 12, temperature 1", exact=True)).to_be_visible()
+    expect(page.get_by_test_id("toast-body")).to_have_count(0)
+
+
+def test_samples_follow_the_model(page, photo):
+    upload(page, photo)
+    open_tab(page, "Sample")
+    pictures = page.locator("#gallery .grid-wrap img")
+    expect(pictures).to_have_count(4)
+    winter = sources(pictures)
+    page.get_by_role("radio", name="cat ↔ dog").check()
+    expect(pictures.first).not_to_have_attribute("src", winter[0])
+    expect(pictures).to_have_count(4)
+
+
+def test_the_other_language_keeps_the_settings(page, app_url):
+    page.goto(f"{app_url}/?model=zoo&direction=dog+→+cat")
+    expect(page.get_by_role("radio", name="dog → cat")).to_be_checked()
+    page.get_by_role("link", name="中文").click()
+    expect(page.get_by_role("radio", name="狗 → 貓")).to_be_checked()

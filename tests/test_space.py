@@ -121,7 +121,8 @@ def test_only_cpus_get_the_cpu_wheels(hardware: str, small: bool) -> None:
 def test_what_is_uploaded_is_the_program_and_nothing_else(checkout: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("unit.space.ROOT", checkout)
     files = space_files()
-    modules = {path.relative_to(ROOT).as_posix() for path in (ROOT / "unit").rglob("*.py")}
+    parts = (path for path in (ROOT / "unit").rglob("*") if path.is_file() and "__pycache__" not in path.parts)
+    modules = {path.relative_to(ROOT).as_posix() for path in parts}
     weights = {f"checkpoints/seasons/{name}" for name in ("config.json", "model.safetensors")}
     assert files.keys() == {"app.py", "LICENSE", "README.md", "requirements.txt"} | modules | weights
     assert files["unit/unit.py"] == (ROOT / "unit" / "unit.py").read_bytes()

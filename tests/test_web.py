@@ -26,7 +26,7 @@ TO_WINTER = "summer → winter"
 
 def page_of(studio: Studio, words=ENGLISH) -> Page:
     with gr.Blocks() as demo:
-        return Page(demo, studio, words, Stock([], "", {}, dict.fromkeys(studio.models), ""))
+        return Page(demo, studio, words, Stock([], "", {}, {}, dict.fromkeys(studio.models), ""))
 
 
 @pytest.fixture(scope="module")

@@ -39,7 +39,7 @@ LOOKS = {  # of a new Space. They may be changed there.
     "colorFrom": "green",
     "colorTo": "blue",
     "license": "mit",
-    "short_description": "Photos of one domain, drawn in the other",
+    "short_description": "Summer as winter, day as night, cats as dogs",
     "tags": ["image-to-image", "unpaired", "unit"],
 }
 TEXT = f"""
@@ -109,7 +109,8 @@ def space_files(
     models: Sequence[str] = (), *, hardware: str = CPU, card: str | None = None, closed: Sequence[str] = ()
 ) -> dict[str, bytes]:
     """The files of a Space, by their path in it. card: the README.md it has; closed: those models not open to all."""
-    paths = [ROOT / "app.py", ROOT / "LICENSE", *sorted((ROOT / "unit").rglob("*.py"))]
+    program = sorted(path for path in (ROOT / "unit").rglob("*") if path.suffix in (".py", ".css", ".js"))
+    paths = [ROOT / "app.py", ROOT / "LICENSE", *program]
     files = {path.relative_to(ROOT).as_posix(): path.read_bytes() for path in paths}
     if models:
         files[START] = START_TEXT.format(",".join(models)).encode()

@@ -12,7 +12,7 @@ from typing import Any
 from PIL import Image, ImageOps
 
 from unit.cache import Cache
-from unit.faces import Box, cut, find_face, paste
+from unit.faces import Box, centred, cut, find_face, paste
 from unit.images import ImageError, load_image
 from unit.pipeline import Latent, Translator
 
@@ -68,7 +68,15 @@ class Face:
     @classmethod
     def found(cls, photo: Image.Image) -> "Face":
         """The first guess: the face that `find_face` sees, or the middle of the photo."""
-        box = find_face(photo)
+        return cls._in(photo, find_face(photo))
+
+    @classmethod
+    def middle(cls, photo: Image.Image) -> "Face":
+        """Where it is guessed to be if none is seen."""
+        return cls._in(photo, centred(photo.size))
+
+    @classmethod
+    def _in(cls, photo: Image.Image, box: Box) -> "Face":
         across, down = (place / length for place, length in zip(box.centre, photo.size, strict=True))
         return cls(across, down, box.side / min(photo.size))
 

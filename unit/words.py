@@ -23,7 +23,8 @@ photo: dark means no difference.
 """
 SAMPLE = f"""
 ## Sample the latent
-The encoder gives a Gaussian over latents; each seed draws another point of it. For one photo UNIT has nearly one
+The same photo, drawn several times with a little chance in it. The encoder gives a Gaussian over latents, and each seed
+is another point of it. For one photo UNIT has nearly one
 answer, so the noise changes shades and textures; a higher temperature shows more. Select a sample to make it the
 result. Samples are at most {SIDE} pixels wide or high.
 """
@@ -59,6 +60,11 @@ is made up, and is no evidence of how anything looked.
 """
 
 
+# The end of a line within a Chinese sentence, which Markdown would make a space.
+_CHINESE = "[\u3000-\u9fff\uff00-\uffef]"
+_LINE_END = re.compile(rf"^(?!#)(.*{_CHINESE})\n(?={_CHINESE})", re.MULTILINE)
+
+
 @dataclass(frozen=True)
 class Words:
     """A language: call it with a text in English.
@@ -73,7 +79,7 @@ class Words:
 
     def __call__(self, text: str) -> str:
         if text in self.table:
-            return self.table[text]
+            return _LINE_END.sub(r"\1", self.table[text])
         for pattern, translation in self._patterns:
             if match := pattern.fullmatch(text):
                 return translation.format(**{name: self(value) for name, value in match.groupdict().items()})
@@ -116,8 +122,8 @@ CHINESE = Words(
 """,
         SAMPLE: f"""
 ## 在潛在空間取樣
-編碼器給出的是一個高斯分布，每個種子取其中一點。一張照片在 UNIT 裡幾乎只有一種答案，所以雜訊改變的是色調與質感；
-溫度越高，變化越明顯。
+同一張照片，帶一點隨機，重畫好幾次。編碼器給出的是一個高斯分布，每個種子取其中一點。一張照片在 UNIT 裡幾乎只有一種
+答案，所以雜訊改變的是色調與質感；溫度越高，變化越明顯。
 點選一張樣本，就以它為結果。樣本的長寬最多 {SIDE} 像素。
 """,
         WALK: """
@@ -153,6 +159,7 @@ CHINESE = Words(
         "Your photo, {way}": "您的照片，{way}",
         "Drop a photo here, or click to choose one": "把照片拖到這裡，或點一下選擇照片",
         "Tap the middle of the face": "點一下臉的中央",
+        "No face was found: tap the middle of it": "沒有找到臉：請點一下臉的中央",
         "Your photo, with a square around the face": "您的照片，臉的周圍有方框",
         "Size of the face": "臉的大小",
         "From the left": "離左邊",
@@ -264,7 +271,6 @@ CHINESE = Words(
         "reconstruction error (L1)": "重畫的誤差（L1）",
         "diversity at temperature {temperature}, grain {grain}": "溫度 {temperature}、顆粒 {grain} 的多樣性",
         # what can be put right
-        "Please try again": "請再試一次",
         "Please add a photo first.": "請先加入一張照片。",
         "Please add a second photo.": "請加入第二張照片。",
         "This is not an uploaded picture: upload the file first.": "這不是上傳的圖片：請先上傳檔案。",

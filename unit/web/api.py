@@ -79,7 +79,7 @@ def add_api(studio: Studio) -> None:
         translate: "Draw a photo in the other domain, as a picture of the photo's size: a PNG, or of more than "
         f"{LOSSLESS // 10**6} million pixels a JPEG. Directions: {ways}. Temperature 0 to {MAX_TEMPERATURE} (0: no "
         f"noise, the seed changes nothing), grain 1 to {MAX_GRAIN}. A model of faces draws the face it finds, and with "
-        "`put_back` puts it back into the photo.",
+        "put_back puts it back into the photo.",
         sample: f"Draw a photo `count` times (1 to {MAX_COUNT}) with noise in the latent, from the seeds seed, "
         f"seed + 1, ..., as {small}.",
         interpolate: f"Draw `steps` (2 to {MAX_STEPS}) points of the line between two photos in the shared latent, "

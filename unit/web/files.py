@@ -32,6 +32,8 @@ SECONDS = 3  # of a film
 # last one always wins.
 BUSY: dict[str, Any] = {"concurrency_id": "model", "concurrency_limit": 1}
 QUICK: dict[str, Any] = {"preprocess": False, "api_visibility": "private", "queue": False}
+# Of what is done outside the queue a browser never hears why it failed.
+SOON: dict[str, Any] = {**QUICK, "queue": True, "concurrency_limit": None}
 RUN: dict[str, Any] = {**QUICK, **BUSY, "queue": True, "trigger_mode": "always_last"}
 
 
@@ -143,7 +145,7 @@ def politely(fn: Callable[..., Any], language: Callable[..., Words]) -> Callable
             yield
         except Mistake as mistake:
             words = language(*given)
-            raise gr.Error(words(str(mistake)), title=words("Please try again"), print_exception=False) from mistake
+            raise gr.Error(words(str(mistake)), print_exception=False) from mistake
 
     @functools.wraps(fn)
     def call(*given: Any) -> Any:

@@ -15,7 +15,7 @@ from PIL import Image
 from unit import words as texts
 from unit.about import card, facts
 from unit.faces import outline
-from unit.pictures import difference, heat_map
+from unit.pictures import difference, heat_map, thumbnail
 from unit.pipeline import Latent
 from unit.studio import (
     DREAM_SIDE,
@@ -25,6 +25,7 @@ from unit.studio import (
     Face,
     Mistake,
     Studio,
+    Upload,
     View,
     enough_memory,
     face_at,
@@ -32,7 +33,7 @@ from unit.studio import (
     number,
     small,
 )  # fmt: skip
-from unit.web.files import QUICK, RUN, kept, politely, saved, saved_film, uploaded
+from unit.web.files import QUICK, RUN, SOON, kept, politely, saved, saved_film, uploaded
 from unit.words import CHINESE, ENGLISH, Words
 from unit.zero import gpu
 
@@ -42,28 +43,13 @@ LOOK: dict[str, Any] = {"type": "filepath", "interactive": False, "buttons": ["f
 SOURCES: dict[str, Any] = {"sources": ["upload", "webcam", "clipboard"], "type": "filepath"}
 GRAINS = [2**power for power in range(6)]
 
-CSS = """
-#face_of, #asked { display: none; } /* "hidden" is forgotten by Gradio in a group that is there from the start */
-#notice { border-left: 4px solid var(--primary-500); padding: 0.5rem 1rem; background: var(--block-background-fill); }
-#gallery .grid-wrap, #dreams .grid-wrap { min-height: 0; max-height: none; } /* as tall as their pictures */
-.small label { font-size: 0.75rem; } /* so that it leaves something of the picture to see */
-.small label > span { display: none; }
-.caption-label { font-size: 0.75rem; max-width: 100% !important; }
-#model label { background-size: 64px 48px; background-repeat: no-repeat; background-position: 0.5rem center;
-  padding-left: calc(64px + 1.2rem); min-height: 60px; }
-#about table { display: block; overflow-x: auto; font-size: 0.8rem; }
-#about :is(th, td) { padding: 0.2rem 0.5rem; overflow-wrap: normal; word-break: keep-all; }
-#about :is(th, td):nth-child(n + 2) { white-space: nowrap; }
-@media (min-width: 900px) {
-  #controls { position: sticky; top: 1rem; align-self: flex-start; }
-}
-@media (max-width: 600px) {
-  #result_in { display: none; } /* the photo is just above, and A → B and B → A fit side by side */
-  .small label { max-width: calc(100% - 2.6rem); } /* clear of the button */
-  #gallery .grid-container, #dreams .grid-container { grid-template-columns: 1fr 1fr; }
-  #tabs [role="tab"] { padding: 0.5rem 0.3rem; font-size: 0.85rem; } /* all five in one line */
-}
-"""
+CSS = Path(__file__).with_suffix(".css").read_text(encoding="utf-8")
+SCRIPT = Path(__file__).with_suffix(".js").read_text(encoding="utf-8")
+# To what is about to be drawn, if it is out of sight, as on a phone it is.
+SCROLL = """photo => {
+    const place = document.querySelector("#tabs").getBoundingClientRect();
+    if (photo && (place.top < 0 || place.top > innerHeight / 2)) document.querySelector("#tabs").scrollIntoView();
+}"""
 
 
 class Example(NamedTuple):
@@ -79,6 +65,7 @@ class Stock(NamedTuple):
     examples: list[Example]
     credits: str  # of the examples
     pictures: Mapping[str, str]  # thumbnails, by the names of the models
+    results: Mapping[str, tuple[str, str]]  # files of an example photo and its translation, likewise
     folders: Mapping[str, Path | None]  # where cards and measures lie, by the names of the models
     notice: str  # what to tell every visitor
 
@@ -97,6 +84,7 @@ class Page:
 
     def __init__(self, demo: gr.Blocks, studio: Studio, words: Words, stock: Stock):
         self.studio, self.words, self.examples, self.folders = studio, words, stock.examples, stock.folders
+        self.results = stock.results
         gr.Navbar(main_page_name=ENGLISH.name)
         gr.Markdown(words(texts.TITLE))
         if stock.notice:
@@ -146,8 +134,8 @@ class Page:
         self.asked = gr.Textbox(visible="hidden", elem_id="asked")  # what the link asks for that brought the visitor
         self.examples_here = gr.Column()  # filled later: examples set things that come further down
         many = len(studio.models) > 1
-        if many and pictures:
-            gr.HTML(f"<style>{picker_style(studio.models, pictures)}</style>", padding=False)
+        if pictures:
+            gr.HTML(f"<style>{self.picker_style(pictures)}</style>", elem_id="pictures")
         self.model = gr.Radio(
             self.model_choices(), value=studio.default, label=words("Model"), visible=many, elem_id="model"
         )
@@ -160,8 +148,9 @@ class Page:
     def lay_out_results(self) -> None:
         words = self.words
         self.before_after = gr.ImageSlider(
-            type="filepath", label=words("Before and after"), max_height=460, interactive=False, elem_id="before_after"
-        )
+            self.results.get(self.studio.default), type="filepath", label=words("Before and after"), max_height=460,
+            interactive=False, elem_id="before_after",
+        )  # fmt: skip
         with gr.Row():
             self.download = self.download_button("Download the result", "download")
             self.full = gr.Button(words("Full resolution"), interactive=False, min_width=140, elem_id="full")
@@ -169,7 +158,7 @@ class Page:
         self.full_cancel = self.cancel_button("full_cancel")
         self.full_status = gr.Markdown(elem_id="full_status")
         self.full_download = self.download_button("Download in full resolution", "full_download", visible=False)
-        look: dict[str, Any] = {"elem_classes": "small", **LOOK}
+        look: dict[str, Any] = {"elem_classes": "small", **LOOK, "min_width": 100}  # three beside one another
         with gr.Row():
             self.result_in = gr.Image(label=words("Photo"), alt_text=words("Your photo"), elem_id="result_in", **look)
             self.result_ab, self.result_ba = (
@@ -216,8 +205,9 @@ class Page:
             self.seed, self.dice = self.seed_row("seed", "dice")
         self.sample = gr.Button(words("Sample"), variant="primary", elem_id="sample")
         self.gallery = gr.Gallery(
-            columns=2, height="auto", label=words("Samples"), allow_preview=False, interactive=False, elem_id="gallery"
-        )
+            columns=2, height="auto", label=words("Samples"), allow_preview=False, interactive=False,
+            object_fit="contain", elem_id="gallery",
+        )  # fmt: skip
         gr.Markdown(words(texts.WALK))
         self.walk, self.walk_download, self.walk_cancel, self.walk_film = self.film_place(
             "walk", ("Walk", "Download the walk", "Latent walk", "A walk around your photo")
@@ -261,7 +251,10 @@ class Page:
             self.dream_grain = gr.Radio(GRAINS, value=8, label=words("Grain"), scale=3, elem_id="dream_grain")
             self.dream_seed, self.dream_dice = self.seed_row("dream_seed", "dream_dice")
         self.dream = gr.Button(words("Dream"), variant="primary", elem_id="dream")
-        self.dreams = gr.Gallery(columns=4, height="auto", label=words("Dreams"), interactive=False, elem_id="dreams")
+        self.dreams = gr.Gallery(
+            columns=4, height="auto", label=words("Dreams"), interactive=False, buttons=["download", "fullscreen"],
+            elem_id="dreams",
+        )  # fmt: skip
 
     def lay_out_inside(self) -> None:
         words = self.words
@@ -313,6 +306,28 @@ class Page:
         labels = {name: " ↔ ".join(map(self.words, model.domains)) for name, model in self.studio.models.items()}
         alike = {label for label in labels.values() if list(labels.values()).count(label) > 1}
         return [(f"{label} ({name})" if label in alike else label, name) for name, label in labels.items()]
+
+    def picker_style(self, pictures: Mapping[str, str]) -> str:
+        """CSS that puts a thumbnail before the name of each model and of each example."""
+
+        def photos(examples: list[Example]) -> list[str]:
+            return [thumbnail(photo, photo) for photo in (Upload(str(e.photo), "").opened() for e in examples)]
+
+        places = {
+            "#model label": [pictures[name] for name in self.studio.models],
+            "#examples .gallery > button": photos(self.examples),
+            "#seconds .gallery > button": photos(self.seconds()),
+        }
+        return "\n".join(
+            f"{place}:nth-of-type({i}) {{ background-image: url({picture}); }}"
+            for place, shown in places.items()
+            for i, picture in enumerate(shown, 1)
+        )
+
+    def seconds(self) -> list[Example]:
+        """The examples, each photo once: two models may show the same one."""
+        photos = [example.photo.read_bytes() for example in self.examples]
+        return [example for i, example in enumerate(self.examples) if photos[i] not in photos[:i]]
 
     def about_text(self, name: str | None) -> str:
         return self.words.lines(facts(self.studio.translator(name), self.folders[name or self.studio.default]))
@@ -476,6 +491,9 @@ class Page:
             self.result_in: before,
             getattr(self, self.results_of(view)[0]): picture,
             self.download: gr.DownloadButton(value=picture, interactive=True),
+            self.full: gr.Button(interactive=False),  # it would be the translation without this sample's noise
+            self.full_download: gr.DownloadButton(visible=False),
+            self.full_status: "",
             self.reuse: gr.Button(interactive=True),
             self.tabs: gr.Tabs(selected="translate"),
         }
@@ -485,18 +503,32 @@ class Page:
         return next(way for way in self.studio.directions(name) if way != self.known(direction, name))
 
     @for_people
-    def use_result(self, ab: Any, ba: Any, direction: str, name: str) -> tuple[str, str]:
-        """The result as the photo, to be translated back."""
+    def use_result(self, ab: Any, ba: Any, put_back: bool, direction: str, name: str) -> tuple[str, str, str]:
+        """The result as the photo, to be translated back. A face that was put back is where it was marked."""
         result = ab if self.domain_now(direction, name) == self.studio.translator(name).domains[1] else ba
-        return uploaded(result).path, self.flipped(direction, name)
+        path = uploaded(result).path
+        return path, self.flipped(direction, name), path if put_back else ""
+
+    def no_results(self) -> dict[Any, Any]:
+        """Nothing of a photo that is not there any more, or of a model that is not."""
+        survives = self.again, self.again_heat, self.cycle, self.cycle_heat  # called after what was drawn
+        return {
+            **dict.fromkeys([self.before_after, self.result_in, self.result_ab, self.result_ba]),
+            **{image: gr.Image(None, label=image.label) for image in survives},  # the label it began with
+            self.download: gr.DownloadButton(value=None, interactive=False),
+            self.full: gr.Button(interactive=False),
+            self.full_download: gr.DownloadButton(visible=False),
+            self.full_status: "",
+            self.reuse: gr.Button(interactive=False),
+        }
 
     @for_people
     def change_model(self, direction: str, name: str) -> dict[Any, Any]:
         """Another model: its directions, and no results of the one before."""
         ways, domains = self.ways(name), self.domains(name)
-        survives = self.again, self.again_heat, self.cycle, self.cycle_heat
         results = zip((self.result_ab, self.result_ba), ways, strict=True)
         return {
+            **self.no_results(),
             self.direction: gr.Radio(choices=ways, value=self.known(direction, name)),
             self.drawn_in: gr.Radio(choices=domains, value=domains[1][1]),
             self.face_group: gr.Group(visible=self.studio.of_faces(name)),
@@ -504,31 +536,40 @@ class Page:
                 image: gr.Image(None, label=label, alt_text=self.words(f"Your photo, {way}"))
                 for image, (label, way) in results
             },
-            **dict.fromkeys([self.before_after, self.result_in, self.walk_film, self.between, self.journey_film]),
-            **{image: gr.Image(None, label=image.label) for image in survives},  # the label it began with
-            **{
-                button: gr.DownloadButton(value=None, interactive=False)
-                for button in (self.download, self.walk_download, self.journey_download)
-            },
-            self.full: gr.Button(interactive=False),
-            self.full_download: gr.DownloadButton(visible=False),
-            self.full_status: "",
-            self.reuse: gr.Button(interactive=False),
-            self.gallery: [],
-            self.dreams: [],
             self.about: self.about_text(name),
             self.card: self.card_text(name),
+            self.link_text: gr.Textbox(visible=False),  # that one is of the settings before
         }
 
     @for_people
-    def find_face(self, photo: Any, name: str) -> dict[Any, Any]:
-        """The first guess at a new photo, for models of faces."""
-        if photo is None or not self.studio.of_faces(name):
-            return {self.face: None, self.face_of: ""}
-        upload = uploaded(photo)
-        image = upload.opened()
-        face = Face.found(image)
-        return {
+    def new_photo(
+        self, photo: Any, name: str, across: Any, down: Any, side: Any, face_of: str
+    ) -> dict[Any, Any]:  # fmt: skip
+        """Another photo, or another model for it: the first guess at its face, and no films of the one before.
+
+        Without a photo, an example of what the model does. What is wrong with a photo is told by what draws it.
+        """
+        fresh: dict[Any, Any] = {
+            self.face: None,
+            self.face_of: "",
+            **dict.fromkeys([self.walk_film, self.journey_film]),
+            **{
+                button: gr.DownloadButton(value=None, interactive=False)
+                for button in (self.walk_download, self.journey_download)
+            },
+        }
+        if photo is None:
+            example = {self.before_after: self.results.get(name)}
+            return fresh | self.no_results() | example | {self.gallery: [], self.between: None}
+        if not self.studio.of_faces(name):
+            return fresh
+        try:
+            upload = uploaded(photo)
+            image = upload.opened()
+        except Mistake:
+            return fresh
+        face = face_at(across, down, side) if face_of == upload.path else Face.found(image)
+        return fresh | {
             self.face: self.outlined(image, face),
             self.across: round(100 * face.across),
             self.down: round(100 * face.down),
@@ -539,23 +580,30 @@ class Page:
     @for_people
     def tap_face(self, event: gr.SelectData, photo: Any, side: Any) -> dict[Any, Any]:
         """The square moves to where the photo was tapped."""
+        if photo is None:
+            return gr.skip()
         width, height = small(uploaded(photo).opened()).size
         x, y = event.index
         return self.move_face(photo, round(100 * x / width), round(100 * y / height), side)
 
     @for_people
     def move_face(self, photo: Any, across: Any, down: Any, side: Any) -> dict[Any, Any]:
+        if photo is None:
+            return gr.skip()
         upload, face = uploaded(photo), face_at(across, down, side)
         return {
-            self.face: self.outlined(upload.opened(), face),
+            self.face: self.outlined(upload.opened(), face, marked=True),
             self.across: across,
             self.down: down,
             self.face_of: upload.path,
         }
 
-    def outlined(self, image: Image.Image, face: Face) -> str:
+    def outlined(self, image: Image.Image, face: Face, marked: bool = False) -> gr.Image:
+        """The photo with a square around the face. `marked`: by the visitor, so that it is no guess."""
         shown = small(image)
-        return saved(outline(shown, face.box(shown)), "face")
+        guess = not marked and face == Face.middle(image)
+        label = "No face was found: tap the middle of it" if guess else "Tap the middle of the face"
+        return gr.Image(saved(outline(shown, face.box(shown)), "face"), label=self.words(label))
 
     @for_people
     def make_link(self, photo: Any, direction: str, name: str, temperature: Any, grain: Any, seed: Any) -> gr.Textbox:
@@ -594,7 +642,7 @@ class Page:
     # Which control calls what.
 
     def connect(self, demo: gr.Blocks) -> None:
-        settings, place = self.settings, [self.across, self.down, self.side]
+        words, settings, place = self.words, self.settings, [self.across, self.down, self.side]
         way = [self.direction, self.model]
         shown = [
             self.before_after, self.result_in, self.result_ab, self.result_ba, self.download, self.full,
@@ -604,25 +652,28 @@ class Page:
         sampled = [self.count, *noise_here, *settings]
         between = [self.photo_2, self.drawn_in, *settings]
         dreamt = [self.model, self.dream_count, self.dream_temperature, self.dream_grain, self.dream_seed]
-        chosen = [
-            self.direction, self.drawn_in, self.face_group, *shown, self.gallery, self.walk_film, self.walk_download,
-            self.between, self.journey_film, self.journey_download, self.dreams, self.about, self.card,
-        ]  # fmt: skip
+        chosen = [self.direction, self.drawn_in, self.face_group, *shown, self.about, self.card, self.link_text]
         face = [self.face, *place, self.face_of]
+        fresh = [
+            *face, *shown, self.gallery, self.between, self.walk_film, self.walk_download, self.journey_film,
+            self.journey_download,
+        ]  # fmt: skip
 
-        show, show_full = self.drawing(self.show), self.drawing(self.show_full)
+        show = warned(self.drawing(self.show), self.no_results)
+        show_full = warned(self.drawing(self.show_full), lambda: {self.full_status: ""})
         draw_samples, show_walk = self.drawing(self.draw_samples), self.drawing(self.show_walk)
         show_between, show_journey = self.drawing(self.show_between), self.drawing(self.show_journey)
         show_dreams = self.drawing(self.show_dreams)
 
         # Without its photos there is nothing to complain about when something else has changed.
-        samples_again = if_given(draw_samples, 4)
+        samples_again = if_given(draw_samples, 3, 4)
         between_now = if_given(show_between, 1, 3)
 
         def redraw(event: Any, new_photo: bool = False) -> None:
             """After another photo, direction or model: the results, and what else has been drawn."""
             if new_photo:
-                event = event.then(self.find_face, [self.photo, self.model], face, **QUICK)
+                event.then(None, self.photo, None, js=SCROLL)
+                event = event.then(self.new_photo, [self.photo, self.model, *place, self.face_of], fresh, **QUICK)
             event.then(if_given(show, 1), [self.put_back, *settings], shown, **RUN)
             event.then(if_given(draw_samples, 0, 5, unseen=1), [self.gallery, *sampled], self.gallery, **RUN)
             event.then(self.domain_now, way, self.drawn_in, **QUICK).then(
@@ -630,32 +681,35 @@ class Page:
                 **RUN,
             )  # fmt: skip
 
-        self.translate.click(show, [self.put_back, *settings], shown, scroll_to_output=True, **RUN).success(
+        self.translate.click(None, self.photo, None, js=SCROLL)
+        self.translate.click(show, [self.put_back, *settings], shown, **RUN).success(
             if_given(draw_samples, 0, 5, unseen=1), [self.gallery, *sampled], self.gallery, **RUN
         )
         redraw(self.photo.input(None, trigger_mode="always_last"), new_photo=True)
         redraw(self.direction.input(None, trigger_mode="always_last"))
         redraw(self.flip.click(self.flipped, way, self.direction, **QUICK))
-        redraw(self.model.input(self.change_model, way, chosen, **QUICK), new_photo=True)
-        used = [self.result_ab, self.result_ba, *way]
-        redraw(self.reuse.click(self.use_result, used, [self.photo, self.direction], **QUICK), new_photo=True)
-        redraw(self.face.select(self.tap_face, [self.photo, self.side], face, **QUICK))
+        changed = self.model.input(self.change_model, way, chosen, **QUICK)
+        redraw(changed, new_photo=True)
+        used = [self.result_ab, self.result_ba, self.put_back, *way]
+        redraw(
+            self.reuse.click(self.use_result, used, [self.photo, self.direction, self.face_of], **SOON), new_photo=True
+        )
+        redraw(self.face.select(self.tap_face, [self.photo, self.side], face, **SOON))
         for slider in place:
-            at_once = slider.input(self.move_face, [self.photo, *place], face, trigger_mode="always_last", **QUICK)
+            at_once = slider.input(self.move_face, [self.photo, *place], face, trigger_mode="always_last", **SOON)
             redraw(at_once)
         redraw(self.put_back.input(None))
 
-        full = self.stoppable(self.full, self.full_cancel, show_full, [self.put_back, *settings],
+        self.stoppable(self.full, self.full_cancel, show_full, [self.put_back, *settings],
                               [self.full_status, self.full_download])  # fmt: skip
-        full.failure(lambda: "", None, self.full_status, **QUICK)
-        self.full_cancel.click(lambda: self.words("Stopped."), None, self.full_status, **QUICK)
+        self.full_cancel.click(lambda: words("Stopped."), None, self.full_status, **QUICK)
 
         self.sample.click(draw_samples, sampled, self.gallery, **RUN)
         moved = [self.temperature.input, self.grain.input, self.count.input, self.seed.input, self.sample_tab.select]
         gr.on(moved, samples_again, sampled, self.gallery, **RUN)
         roll = self.dice.click(lambda: random.randrange(10_000), None, self.seed, **QUICK)
         roll.then(samples_again, sampled, self.gallery, **RUN)
-        self.gallery.select(self.pick, [self.gallery, *settings], [*shown, self.tabs], **QUICK)
+        self.gallery.select(self.pick, [self.gallery, *settings], [*shown, self.tabs], **SOON)
         self.stoppable(self.walk, self.walk_cancel, show_walk, [*noise_here, *settings],
                        [self.walk_film, self.walk_download])  # fmt: skip
 
@@ -668,29 +722,29 @@ class Page:
         moved = [
             slider.input for slider in (self.dream_temperature, self.dream_grain, self.dream_count, self.dream_seed)
         ]
-        gr.on(moved, show_dreams, dreamt, self.dreams, **RUN)
+        gr.on(moved, if_given(show_dreams, 4), dreamt, self.dreams, **RUN)
+        changed.then(if_given(show_dreams, 0, 5, unseen=1), [self.dreams, *dreamt], self.dreams, **RUN)
         dream_roll = self.dream_dice.click(lambda: random.randrange(10_000), None, self.dream_seed, **QUICK)
         dream_roll.then(show_dreams, dreamt, self.dreams, **RUN)
 
         if self.examples:
-            rows, labels = [list(map(str, e[:3])) for e in self.examples], [self.words(e.label) for e in self.examples]
-            look: dict[str, Any] = {"example_labels": labels, "label": self.words("Examples"), "cache_examples": False}
-            with self.examples_here:
+            look: dict[str, Any] = {"cache_examples": False}  # their pictures come with picker_style
+            with self.examples_here, gr.Column(elem_classes="pictured"):
+                rows, labels = [list(map(str, e[:3])) for e in self.examples], [words(e.label) for e in self.examples]
+                look |= {"example_labels": labels, "label": words("Examples"), "elem_id": "examples"}
                 examples = gr.Examples(rows, [self.photo, self.model, self.direction], **look)
             redraw(examples.load_input_event.then(self.change_model, way, chosen, **QUICK), new_photo=True)
-            photos = [example.photo.read_bytes() for example in self.examples]
-            once = [i for i, photo in enumerate(photos) if photo not in photos[:i]]  # two models may show the same one
-            look["label"] = self.words("Examples: take one of the kind you translate from")
-            look["example_labels"] = [labels[i] for i in once]
-            with self.second_here:
-                seconds = gr.Examples([rows[i][:1] for i in once], self.photo_2, **look)
+            with self.second_here, gr.Column(elem_classes="pictured"):
+                look |= {"label": words("Examples: take one of the kind you translate from"), "elem_id": "seconds"}
+                look["example_labels"] = [words(e.label) for e in self.seconds()]
+                seconds = gr.Examples([[str(e.photo)] for e in self.seconds()], self.photo_2, **look)
             seconds.load_input_event.then(between_now, [self.position, *between], self.between, **RUN)
 
         linked = [self.photo, *way, *noise_here]
-        self.link.click(self.make_link, linked, self.link_text, **QUICK).then(
+        self.link.click(self.make_link, linked, self.link_text, **SOON).then(
             None, self.link_text, self.link_text, js="query => location.origin + location.pathname + query"
         )
-        demo.load(None, None, self.asked, js=arrival_script(self.words.language))
+        demo.load(None, None, self.asked, js=f"() => ({SCRIPT})('{self.words.language}', '{CHINESE.path}')")
         asked = self.asked.change(self.arrive, self.asked, [self.model, *chosen, self.photo, *noise_here], **QUICK)
         redraw(asked, new_photo=True)
 
@@ -724,39 +778,32 @@ class Page:
         return running
 
 
+def warned(fn: Callable[..., Iterator[Any]], left: Callable[[], Any]) -> Callable[..., Iterator[Any]]:
+    """`fn`, but what it cannot do is one message, and no part of the page says "Error": they are given `left`."""
+
+    def steps(*given: Any) -> Iterator[Any]:
+        try:
+            yield from fn(*given)
+        except gr.Error as error:
+            gr.Warning(error.message)
+            yield left()
+
+    return steps
+
+
 def if_given(fn: Callable[..., Any], *needed: int, unseen: int = 0) -> Callable[..., Any]:
     """`fn`, run only if the inputs at the places `needed` are there; it does not see the first `unseen` ones."""
 
+    def there(given: tuple[Any, ...]) -> bool:
+        return all(given[place] not in (None, "", []) for place in needed)
+
     def call(*given: Any) -> Any:
-        return fn(*given[unseen:]) if all(given[place] for place in needed) else gr.skip()
+        return fn(*given[unseen:]) if there(given) else gr.skip()
 
     def steps(*given: Any) -> Iterator[Any]:
-        if all(given[place] for place in needed):
+        if there(given):
             yield from fn(*given[unseen:])
         else:
             yield gr.skip()
 
     return steps if inspect.isgeneratorfunction(fn) else call
-
-
-def picker_style(names: Iterable[str], pictures: Mapping[str, str]) -> str:
-    """CSS that puts a thumbnail before the name of each model."""
-    return "\n".join(
-        f"#model label:nth-of-type({i}) {{ background-image: url({pictures[name]}); }}"
-        for i, name in enumerate(names, 1)
-    )
-
-
-def arrival_script(language: str) -> str:
-    """JavaScript for whoever opens a page: screen readers are told its language, and the choice of it is remembered.
-
-    A first visit that wants Chinese and gets English is sent on; who comes back from there is not. Gives the query.
-    """
-    return f"""() => {{
-        document.documentElement.lang = "{language}";
-        const first = !localStorage.getItem("unit-language");
-        localStorage.setItem("unit-language", "{language}");
-        if (first && "{language}" === "en" && /^zh-(TW|HK|MO|Hant)/i.test(navigator.language))
-            location.replace(location.pathname.replace(/\\/$/, "") + "/{CHINESE.path}" + location.search);
-        return new URLSearchParams(location.search).has("model") ? location.search : "";
-    }}"""

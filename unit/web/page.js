@@ -1,0 +1,33 @@
+// Run once by whoever opens a page, with its language and the path of the Chinese one. Gives what a link asks for.
+(language, chinese) => {
+    // Screen readers are told the language, and the choice of it is remembered. A first visit that wants Chinese and
+    // gets English is sent on; who comes back from there is not. The links to the other language keep the settings.
+    document.documentElement.lang = language;
+    const first = !localStorage.getItem("unit-language");
+    localStorage.setItem("unit-language", language);
+    if (first && language === "en" && /^zh-(TW|HK|MO|Hant)/i.test(navigator.language))
+        location.replace(location.pathname.replace(/\/$/, "") + "/" + chinese + location.search);
+    for (const link of document.querySelectorAll("nav a, .nav-holder a"))
+        if (link.origin === location.origin) link.search = location.search;
+
+    // A photo dropped on a photo: Gradio clears the old one first, and by then the browser has taken the new one back.
+    document.addEventListener("drop", event => {
+        const box = event.target.closest("#photo, #photo_2");
+        const input = box?.querySelector("input[type=file]");
+        if (!input || !box.querySelector("img") || !event.dataTransfer.files.length) return;
+        event.preventDefault();
+        event.stopPropagation();
+        input.files = event.dataTransfer.files;
+        input.dispatchEvent(new Event("change", {bubbles: true}));
+    }, true);
+
+    // The picture of before and after zooms with the wheel and moves with a finger; a page is scrolled with both.
+    const scrolls = event => {
+        const picture = event.target.closest?.("#before_after .content, #before_after .slider-wrap, #before_after img");
+        if (picture && !event.ctrlKey && (event.touches?.length ?? 1) === 1) event.stopPropagation();
+    };
+    for (const name of ["wheel", "touchstart", "touchmove"])
+        document.addEventListener(name, scrolls, {capture: true, passive: true});
+
+    return new URLSearchParams(location.search).has("model") ? location.search : "";
+}
