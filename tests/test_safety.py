@@ -3,9 +3,14 @@
 import dataclasses
 import errno
 import json
+import math
 import multiprocessing
+import os
 import random
 import resource
+import signal
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,8 +23,8 @@ from tests.photos import seasons
 from tests.test_parallel import make_config, steps_logged
 from tests.test_train import assert_same, one_batch
 from train.config import TrainConfig
-from train.loop import Diverged, save, schedule, train, train_step, update
-from train.state import TrainState, checkpoints, read_newest
+from train.loop import Diverged, SideWork, compile_networks, save, schedule, train, train_step, update
+from train.state import _UMASK, TrainState, checkpoints, read_newest
 from unit.hub import save_pretrained
 from unit.unit import UNIT
 
@@ -178,13 +183,20 @@ def test_a_folder_that_cannot_be_written_is_refused_at_once(config):
 
 @pytest.mark.parametrize(
     ("option", "value"),
-    [(o, 0) for o in ("steps", "batch_size", "accumulate", "log_every", "save_every", "push_every", "zoom")]
-    + [("zoom", 1.5)],
+    [(o, 0) for o in ("steps", "batch_size", "accumulate", "log_every", "save_every", "push_every", "zoom", "d_dim")]
+    + [(o, -1) for o in ("clip", "r1", "lr_g", "workers", "evaluate_every", "max_unreadable")]
+    + [("zoom", 1.5), ("ema", 1.0), ("lr_d", math.nan)],
 )
 def test_options_that_cannot_be_are_refused_before_anything_is_read(config, option, value):
     away = dataclasses.replace(config, data="nowhere", **{option: value})
-    with pytest.raises(ValueError, match=f"--{option.replace('_', '-')} is {value}: it "):
+    with pytest.raises(ValueError, match=f"--{option.replace('_', '-')} is {value}: "):
         train(away)
+
+
+def test_a_weight_that_cannot_be_is_refused(config):
+    weights = dataclasses.replace(config.weights, cycle_kl=-1)
+    with pytest.raises(ValueError, match=r"--weights\.cycle-kl is -1: it must be 0 or more"):
+        train(dataclasses.replace(config, data="nowhere", weights=weights))
 
 
 def test_crops_must_be_whole_latent_pixels(config):
@@ -293,12 +305,13 @@ def test_init_goes_on_from_exported_weights(config, tmp_path):
 
     train(config)
     folder = export(config.run_dir, tmp_path / "exported")
-    state = TrainState.build(dataclasses.replace(config, init=str(folder)))
-    again = TrainState.build(config)
+    state = TrainState.build(dataclasses.replace(config, init=str(folder), run_dir=tmp_path / "another"))
+    again = TrainState.build(dataclasses.replace(config, init="gone since"))  # of no use to a run that goes on
     again.resume()
     for name, weight in again.ema.state_dict().items():
         torch.testing.assert_close(state.model.state_dict()[name], weight, rtol=1e-3, atol=1e-6)
-    wider = dataclasses.replace(config, init=str(folder), model=dataclasses.replace(config.model, dim=8))
+    model = dataclasses.replace(config.model, dim=8)
+    wider = dataclasses.replace(config, init=str(folder), run_dir=tmp_path / "another", model=model)
     with pytest.raises(ValueError, match="has dim 4, and this run 8"):
         TrainState.build(wider)
 
@@ -322,3 +335,89 @@ def test_compact8_grows_from_compact(config, tmp_path):
         parts = [(net.decoder_shared, getattr(net, f"decoder_{domain}")[:last]) for net in (small, large)]
         torch.testing.assert_close(*(own(shared(z)) for shared, own in parts))
         assert large.decode(z, domain).shape == (2, 3, 32, 48)
+
+
+def test_a_folder_is_trained_in_by_one_run(config):
+    """And its lock is gone with the process, even if that was killed."""
+    context = multiprocessing.get_context("spawn")
+    other = context.Process(target=train_alone, args=(dataclasses.replace(config, steps=100_000),))
+    other.start()
+    try:
+        wait_for(lambda: checkpoints(config.run_dir))
+        with pytest.raises(ValueError, match="is being trained in: stop that, or choose another folder"):
+            train(config)
+    finally:
+        other.kill()
+        other.join()
+    step = read_newest(config.run_dir)[1]["opt_g.0.step"]
+    train(dataclasses.replace(config, steps=int(step) + 1))
+
+
+def wait_for(there, seconds: float = 60) -> None:
+    deadline = time.monotonic() + seconds
+    while not there():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+@pytest.mark.skipif(not Path("/proc").is_dir(), reason="finds the readers in /proc")
+def test_when_a_reader_is_killed_the_run_ends_and_can_go_on(config):
+    """As by the kernel, for want of memory. Python would wait for the other readers for ever."""
+    options = [
+        "compact", "--data", config.data, "--run-dir", config.run_dir, "--model.dim", "4", "--model.n-res", "1",
+        "--model.image-size", "16", "--batch-size", "2", "--no-compile", "--device", "cpu", "--discriminator", "patch",
+        "--d-dim", "4", "--weights.perceptual", "0", "--precision", "fp32", "--workers", "2", "--save-every", "2",
+        "--steps", "100000",
+    ]  # fmt: skip
+    run = subprocess.Popen([sys.executable, "-m", "train", *map(str, options)], stderr=subprocess.PIPE, text=True)
+    try:
+        wait_for(lambda: checkpoints(config.run_dir))
+        children = [int(p) for p in Path(f"/proc/{run.pid}/task/{run.pid}/children").read_text().split()]
+        readers = [child for child in children if b"train" in Path(f"/proc/{child}/cmdline").read_bytes()]
+        assert len(readers) >= 2
+        os.kill(readers[-1], signal.SIGKILL)
+        _, err = run.communicate(timeout=60)
+    finally:
+        run.kill()
+    assert run.returncode == 1, err
+    assert "A process that reads photos has ended" in err
+    assert "Traceback" not in err
+    assert read_newest(config.run_dir) is not None
+
+
+def test_it_is_saved_before_what_may_take_long(config, monkeypatch):
+    def measured(self, losses, unreadable, told):
+        raise MemoryError
+
+    monkeypatch.setattr(SideWork, "after_step", measured)
+    with pytest.raises(MemoryError):
+        train(dataclasses.replace(config, save_every=1))
+    assert read_newest(config.run_dir) is not None
+
+
+def test_other_options_are_said_and_a_finished_run_is_left_alone(config, capsys):
+    path = train(config)
+    made = path.read_bytes()
+    assert path.stat().st_mode & 0o777 == 0o666 & ~_UMASK  # as of any new file
+    capsys.readouterr()
+    weights = dataclasses.replace(config.weights, gan=0.5)
+    other = dataclasses.replace(config, lr_g=1e-5, weights=weights, workers=1)
+    assert train(other) == path
+    said = capsys.readouterr().out
+    assert f"going on from {path}, with other options: " in said
+    assert f"--weights.gan {config.weights.gan} -> 0.5" in said
+    assert "--lr-g" in said
+    assert "workers" not in said
+    assert path.read_bytes() == made
+
+
+@pytest.mark.slow
+def test_what_is_recomputed_is_compiled_too(config):
+    config = dataclasses.replace(config, checkpointing=True, compile=True)
+    state = TrainState.build(config)
+    compile_networks(state)
+    torch._dynamo.utils.counters.clear()
+    train_step(state, *one_batch(config))
+    networks = [net for net in state.model.children() if list(net.parameters())]
+    assert torch._dynamo.utils.counters["stats"]["unique_graphs"] >= len(networks)
+    assert not torch._dynamo.utils.counters["graph_break"]

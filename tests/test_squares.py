@@ -42,3 +42,33 @@ def test_folders(tmp_path, capsys):
     assert "testA: bad.png is not a picture" in told.err
     with pytest.raises(SystemExit):
         main([str(tmp_path), str(tmp_path / "squares"), "--sides", "60"])
+
+
+@pytest.mark.parametrize(
+    ("target", "sides", "said"),
+    [
+        ("photos", "60", "would take the place of the photos"),
+        ("squares", "-5", "a side is 1 pixel or more"),
+        ("file", "60", "cannot be made"),
+        ("squares", "60", "would both become"),
+    ],
+)
+def test_no_photo_is_lost(tmp_path, capsys, target, sides, said):
+    """To a square in its place, or to one of the same name."""
+    (tmp_path / "photos" / "trainA" / "more").mkdir(parents=True)
+    (tmp_path / "file").touch()
+    names = ["a.png", "more/a.png"] + ["a.bmp"] * (said == "would both become")
+    for name in names:
+        photo(0).save(tmp_path / "photos" / "trainA" / name)
+    with pytest.raises(SystemExit):
+        main([str(tmp_path / "photos"), str(tmp_path / target), f"--sides={sides}"])
+    assert said in capsys.readouterr().err
+    assert Image.open(tmp_path / "photos" / "trainA" / "a.png").size == (60, 80)
+
+
+def test_folders_in_folders(tmp_path):
+    (tmp_path / "photos" / "trainA" / "more").mkdir(parents=True)
+    for name in ("a.png", "more/a.png"):
+        photo(0).save(tmp_path / "photos" / "trainA" / name)
+    assert main([str(tmp_path / "photos"), str(tmp_path / "squares"), "--sides", "60"]) == 0
+    assert len(list((tmp_path / "squares" / "trainA").rglob("*.png"))) == 2

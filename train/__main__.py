@@ -44,7 +44,9 @@ def train_command(arguments: Sequence[str]) -> int:
     from train.config import presets
     from train.loop import train
 
-    config = tyro.extras.overridable_config_cli(presets(tyro.MISSING), description=__doc__, args=arguments)
+    config = tyro.extras.overridable_config_cli(
+        presets(tyro.MISSING), prog="python -m train", description=__doc__, args=arguments
+    )
     try:
         train(config)
     except KeyboardInterrupt:
@@ -57,6 +59,16 @@ def train_command(arguments: Sequence[str]) -> int:
         what = str(error).partition("\n")[0] or "There is not enough memory."
         advice = "Go on with --checkpointing, a larger --accumulate, or a smaller --batch-size or --model.image-size."
         print(f"{what} {advice}", file=sys.stderr)
+        return 1
+    except RuntimeError as error:
+        what = str(error).partition("\n")[0]
+        if "DataLoader worker" in what:
+            advice = "A process that reads photos has ended, perhaps for want of memory: --workers 0 does without."
+        elif "allocate memory" in what:
+            advice = "Go on with a larger --accumulate, or a smaller --batch-size or --model.image-size."
+        else:
+            raise
+        print(f"{what} {advice} The same command goes on from the last checkpoint.", file=sys.stderr)
         return 1
     except (OSError, SafetensorError) as error:  # a full disk, a folder that may not be written
         print(f"{error}. The checkpoints before it are whole: the same command goes on from them.", file=sys.stderr)

@@ -20,7 +20,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from train.config import TrainConfig, presets
 from train.data import UnpairedBatches, check_data
 from train.evaluate import hardware
-from train.loop import Views, compile_networks, generator_losses, train_step, zoom
+from train.loop import Views, check_numbers, compile_networks, generator_losses, train_step, zoom
 from train.state import TrainState
 from unit.blocks import FoldedUpConv, FoldedUpConv5
 from unit.losses import discriminator_gan, weighted_sum
@@ -120,11 +120,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--photos", help="a data set, to say what share of a step its photos take to read and crop")
     args = parser.parse_args(arguments)
 
+    try:
+        return compare(args)
+    except ValueError as error:
+        print(error, file=sys.stderr)
+        return 1
+
+
+def compare(args: argparse.Namespace) -> int:
+    if args.steps < 1:
+        raise ValueError(f"--steps is {args.steps}: it must be 1 or more.")
     config = presets("")[args.preset][1]
     network = dataclasses.replace(config.model, dim=args.dim, image_size=args.size)
     config = dataclasses.replace(
         config, model=network, batch_size=args.batch_size, device=args.device, compile=not args.no_compile
     )
+    check_numbers(config)
     if args.photos:  # before minutes of timing
         check_data(dataclasses.replace(config, data=args.photos))
 

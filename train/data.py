@@ -5,9 +5,10 @@ import math
 import random
 import signal
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -18,7 +19,7 @@ from tqdm import tqdm
 
 from train.cache import RATIO, Look, Recipe, look_through, open_photos
 from train.config import TrainConfig
-from train.parallel import rank
+from train.parallel import rank, world
 from train.source import DataError, find_data, list_photos
 from unit.images import ImageError, load_image, to_tensor
 
@@ -199,6 +200,22 @@ def batches(config: TrainConfig, first_step: int, rank: int = 0, world: int = 1)
         worker_init_fn=_leave_signals_to_the_trainer,
         generator=torch.Generator(),  # it seeds the workers, who have no use for it; else the global one would move on
     )
+
+
+@contextmanager
+def reading(config: TrainConfig, first_step: int) -> Iterator[Iterator[Batch]]:
+    """`batches` of this process. Its readers are gone afterwards, whatever has happened.
+
+    Left to themselves after an error, they would live on in its traceback, and Python would wait for them for ever.
+    """
+    loaded: Any = iter(batches(config, first_step, rank(), world()))
+    try:
+        yield loaded
+    finally:
+        if config.workers:
+            loaded._shutdown_workers()  # it tells PyTorch, too, that from now on they may end
+            for reader in loaded._workers:
+                reader.kill()  # they heed no milder signal
 
 
 def _leave_signals_to_the_trainer(_worker: int) -> None:

@@ -1,23 +1,35 @@
 """The algorithm: section 3 of arXiv:1703.00848, on one screen, one step of it below, and then what both are made of."""
 
+import functools
 import math
 import shutil
 import signal
 import sysconfig
 import time
-from contextlib import nullcontext
+from contextlib import ExitStack, nullcontext
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple, cast
 
 import torch
 from safetensors import SafetensorError
 from torch import Generator, Tensor
+from torch.utils.checkpoint import checkpoint
 from tqdm import tqdm
 
 from train.config import TrainConfig
-from train.data import DataError, Unreadable, batches, check_data, held_out_photos
+from train.data import DataError, Unreadable, check_data, held_out_photos, reading
 from train.log import Log, save_grid
-from train.parallel import first_before_others, gathered, largest, no_averaging, processes, rank, told_to_stop, world
+from train.parallel import (
+    alone_in,
+    first_before_others,
+    gathered,
+    largest,
+    no_averaging,
+    processes,
+    rank,
+    told_to_stop,
+    world,
+)
 from train.state import TrainState
 from train.views import diffaugment, zoom
 from unit.discriminator import real_and_fake
@@ -40,8 +52,9 @@ def train(config: TrainConfig) -> Path:
     Started in many processes, all of them call this; the first one writes. SIGTERM saves and returns, Ctrl-C saves and
     raises KeyboardInterrupt. Raises ValueError, with what to do about it, for options, data and training gone wrong.
     """
-    with processes(config.device) as device:
+    with processes(config.device) as device, ExitStack() as alone:
         check_options(config)
+        alone.enter_context(alone_in(config.run_dir))
         with first_before_others():  # it may have a cache to fill, which the others then find
             report = check_data(config)
         state = TrainState.build(config, device)
@@ -50,29 +63,30 @@ def train(config: TrainConfig) -> Path:
         compile_networks(state)
         side = SideWork(state) if rank() == 0 else None  # logs, grids, measures, pushes: the first process's
         if side:
-            print(report, f"going on from {resumed}" if resumed else "", sep="\n")
+            print(report, f"going on from {resumed}{state.changes}" if resumed else "", sep="\n")
 
-        layout, unreadable, unsaved, stop = memory_format(device), Unreadable(config), 0, False
-        started = time.monotonic() - state.seconds
-        with told_to_stop() as told:
-            for x_a, x_b, failed in batches(config, state.step, rank(), world()):
+        layout, unreadable, unsaved = memory_format(device), Unreadable(config), 0
+        heard: list[signal.Signals] = []  # by any of the processes, each of which has a list of its own
+        started, first_step = time.monotonic() - state.seconds, state.step
+        with told_to_stop() as told, reading(config, state.step) as batches:
+            for x_a, x_b, failed in batches:
                 x_a, x_b = (x.to(device, memory_format=layout, non_blocking=True) for x in (x_a, x_b))
                 losses = train_step(state, x_a, x_b)
 
                 state.seconds = time.monotonic() - started
                 if largest(bool(told or failed), device):  # seldom; then all hear what each has met, and do the same
                     count_unreadable(state, unreadable, gathered(failed))
-                    stop = bool(gathered(told))
+                    heard = gathered(told)
+                if state.step % config.save_every == 0 and not heard:
+                    unsaved = save(state, unsaved)  # before what may take long, or fail
                 if side:
-                    side.after_step(losses, len(unreadable))
-                if stop:
+                    side.after_step(losses, len(unreadable), heard)
+                if heard:
                     break
-                if state.step % config.save_every == 0:
-                    unsaved = save(state, unsaved)
-            path = state.save()
+            path = state.save() if state.step > first_step or not resumed else resumed
         if side:
-            side.close(path, told)
-        if signal.SIGINT in told:
+            side.close(path, heard or told)
+        if signal.SIGINT in heard or signal.SIGINT in told:
             raise KeyboardInterrupt
         return path
 
@@ -268,7 +282,7 @@ class SideWork:
             self.pusher = Pusher(config)
         self.bar = tqdm(total=config.steps, initial=state.step, unit="step", smoothing=0.05)
 
-    def after_step(self, losses: dict[str, Tensor], unreadable: int) -> None:
+    def after_step(self, losses: dict[str, Tensor], unreadable: int, told: list[signal.Signals]) -> None:
         config, state = self.config, self.state
         self.bar.update()
         if state.step % config.log_every == 0:
@@ -277,6 +291,8 @@ class SideWork:
             self.bar.set_postfix({name: f"{value:.3f}" for name, value in values.items()} | {"photos/s": f"{rate:.1f}"})
             facts = {"seconds": state.seconds, "photos_per_second": rate}
             self.log.write(state.step, facts | values | {"skipped": state.skipped, "unreadable": unreadable})
+        if told:  # whoever told it to stop will not wait
+            return
         if self.held_out and state.step % config.sample_every == 0:
             save_grid(state, *self.held_out)
         if self.measure and state.step % config.evaluate_every == 0:
@@ -295,8 +311,8 @@ class SideWork:
             self.pusher.close(timeout=10 if told else 600)  # whoever told it to stop will not wait
 
 
-def check_options(config: TrainConfig) -> None:
-    """What can be known to be wrong before anything is read. Raises ValueError."""
+def check_numbers(config: TrainConfig) -> None:
+    """What can be known to be wrong from the options alone. Raises ValueError."""
     check_config(config.model)  # now, and not at the end, when it is saved
     for name in (
         "steps",
@@ -307,9 +323,20 @@ def check_options(config: TrainConfig) -> None:
         "save_every",
         "push_every",
         "r1_every",
+        "d_dim",
     ):
         if getattr(config, name) < 1:
             raise ValueError(f"--{name.replace('_', '-')} is {getattr(config, name)}: it must be 1 or more.")
+    for name, value in {
+        **{name: getattr(config, name) for name in ("lr_g", "lr_d", "clip", "r1", "evaluate_every", "workers", "ema")},
+        **{f"weights.{name}": weight for name, weight in vars(config.weights).items()},
+        "max_unreadable": config.max_unreadable,
+        "max_skipped": config.max_skipped,
+    }.items():
+        if not 0 <= value < math.inf:  # nor NaN
+            raise ValueError(f"--{name.replace('_', '-')} is {value}: it must be 0 or more.")
+    if config.ema >= 1:
+        raise ValueError(f"--ema is {config.ema}: the average keeps that share of itself at each step, below 1.")
     if not 0 < config.zoom <= 1:
         raise ValueError(f"--zoom is {config.zoom}: it is a share of the side, above 0 and up to 1.")
     if config.model.image_size % config.model.downsampling:
@@ -317,6 +344,11 @@ def check_options(config: TrainConfig) -> None:
             f"--model.image-size {config.model.image_size} must be a multiple of {config.model.downsampling}, "
             "the side of a latent pixel."
         )
+
+
+def check_options(config: TrainConfig) -> None:
+    """What can be known to be wrong before anything is read. Raises ValueError."""
+    check_numbers(config)
     if config.batch_size % (world() * config.accumulate):
         raise ValueError(
             f"--batch-size {config.batch_size} cannot be shared equally by {world()} processes "
@@ -357,4 +389,9 @@ def compile_networks(state: TrainState) -> None:
             continue  # from an empty Sequential dynamo learns to skip the forward that every Sequential has
         reflects = any(getattr(layer, "padding_mode", "") == "reflect" for layer in net.modules())
         options = {"cpp.simdlen": 256} if wide and reflects and state.dtype != torch.float32 else None
-        net.compile(dynamic=False, options=options)  # batches of N and 2N: two fixed graphs are quicker than one
+        fixed: dict[str, Any] = {"dynamic": False, "options": options}  # for N and 2N: quicker than one for both
+        if state.config.checkpointing:  # is to go round what is compiled: inside of it, dynamo would give up
+            passed = cast(functools.partial, net.forward).args[0]
+            net.forward = functools.partial(checkpoint, torch.compile(passed, **fixed), use_reentrant=False)
+        else:
+            net.compile(**fixed)

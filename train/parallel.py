@@ -5,6 +5,7 @@ keeps no precision or device in a global state, and all that training needs of i
 autocast covers the forward pass of the prepared module only, and this loop judges with frozen networks beside it.)
 """
 
+import fcntl
 import os
 import signal
 import threading
@@ -12,6 +13,7 @@ import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from datetime import timedelta
+from pathlib import Path
 from typing import TypeVar
 
 import torch
@@ -62,7 +64,11 @@ def processes(device: str) -> Iterator[torch.device]:
     ):
         for name, slurm in (("RANK", "PROCID"), ("WORLD_SIZE", "STEP_NUM_TASKS"), ("LOCAL_RANK", "LOCALID")):
             os.environ[name] = os.environ[f"SLURM_{slurm}"]
+    if int(os.environ.get("SLURM_STEP_NUM_TASKS", "1")) > 1 and "RANK" not in os.environ:
+        raise ValueError("srun started processes that do not know of each other: set MASTER_ADDR and MASTER_PORT.")
     chosen = device_of(device)
+    if chosen.index is not None and int(os.environ.get("WORLD_SIZE", "1")) > 1:
+        raise ValueError(f"--device {device} is one device for all the processes: leave out the number.")
     if chosen.type == "cuda" and chosen.index is None:
         # In turn, because SLURM may show each process only the GPU that is its own.
         chosen = torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")) % torch.cuda.device_count())
@@ -117,6 +123,25 @@ def first_before_others() -> Iterator[None]:
 def no_averaging(net: nn.Module) -> AbstractContextManager[None]:
     """Inside, the backward passes of a `distributed` network only add up gradients; the next one outside averages."""
     return net.no_sync() if isinstance(net, DistributedDataParallel) else nullcontext()
+
+
+@contextmanager
+def alone_in(folder: Path) -> Iterator[None]:
+    """Inside, no other program may be. Raises ValueError if one is. Of many processes the first answers for all.
+
+    The lock is gone with its process, however that ends.
+    """
+    if rank() > 0:
+        yield
+        return
+    with (folder / ".lock").open("w") as lock:
+        try:
+            fcntl.lockf(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except (BlockingIOError, PermissionError):
+            raise ValueError(f"--run-dir {folder} is being trained in: stop that, or choose another folder.") from None
+        except OSError:  # a disk that knows no locks
+            pass
+        yield
 
 
 @contextmanager

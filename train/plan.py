@@ -22,7 +22,7 @@ from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from train.config import TrainConfig, presets
-from train.loop import discriminator_loss, draw, generator_losses, train_step
+from train.loop import check_numbers, discriminator_loss, draw, generator_losses, train_step
 from train.parallel import device_of
 from train.state import TrainState, dtype_of
 from unit.losses import weighted_sum
@@ -145,11 +145,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "\n  --share S      of the peak that training reaches (default: 0.3)"
         "\n  --measure      make three steps here, uncompiled"
     )
-    config = tyro.extras.overridable_config_cli(presets(""), description=f"{__doc__}{own}", args=rest)
-    if config.batch_size % (args.processes * config.accumulate):
-        print(f"--batch-size {config.batch_size} must be a multiple of --processes x --accumulate.", file=sys.stderr)
-        return 1
+    config = tyro.extras.overridable_config_cli(
+        presets(""), prog="python -m train plan", description=f"{__doc__}{own}", args=rest
+    )
     try:
+        check_numbers(config)
+        for name in ("processes", "share", "peak"):
+            if (value := getattr(args, name)) is not None and not value > 0:
+                raise ValueError(f"--{name} is {value}: it must be above 0.")
+        if config.batch_size % (args.processes * config.accumulate):
+            raise ValueError(f"--batch-size {config.batch_size} must be a multiple of --processes x --accumulate.")
         print(describe(config, plan(config, args.processes), args.processes, args.peak, args.share))
         if args.measure:
             peak, seconds = measure(dataclasses.replace(config, compile=False))

@@ -6,6 +6,7 @@ training photo without one is left out; of a test photo, which results are count
 
 import argparse
 import sys
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -13,7 +14,8 @@ import numpy as np
 from PIL import Image
 from tqdm import tqdm
 
-from unit.images import SUFFIXES, ImageError, load_image
+from train.source import list_photos
+from unit.images import ImageError, load_image
 
 BLACK = 10  # grey levels: below it in all colours, a pixel is black
 SHARE = 0.02  # of a square that may be
@@ -31,6 +33,10 @@ def square(photo: Image.Image, sides: Sequence[int], share: float = SHARE) -> Im
     return None
 
 
+def _file(path: Path, folder: Path, target: Path) -> Path:
+    return (target / path.relative_to(folder)).with_suffix(".png")
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         "python -m train squares", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -39,6 +45,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("target", type=Path, help="folder to write the same folders of PNG files to")
     parser.add_argument("--sides", type=int, nargs="+", required=True, help="in pixels, the one to prefer first")
     args = parser.parse_args(arguments)
+    if args.target.resolve() == args.source.resolve():
+        parser.error("the squares would take the place of the photos: name another folder for them")
+    if min(args.sides) < 1:
+        parser.error(f"--sides {min(args.sides)}: a side is 1 pixel or more")
     folders = [
         folder for folder in sorted(args.source.glob("t*")) if folder.name in ("trainA", "trainB", "testA", "testB")
     ]
@@ -46,8 +56,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         parser.error(f"{args.source} has none of trainA, trainB, testA, testB")
     for folder in folders:
         target = args.target / folder.name
-        target.mkdir(parents=True, exist_ok=True)
-        paths = [path for path in sorted(folder.iterdir()) if path.suffix.lower() in SUFFIXES]
+        try:
+            target.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            parser.error(f"{target} cannot be made: {error.strerror}")
+        paths = list_photos(folder)
+        again = Counter(_file(path, folder, target) for path in paths).most_common(1)
+        if again and again[0][1] > 1:
+            parser.error(f"{folder} has two photos that would both become {again[0][0]}: give one another name")
         kept = 0
         for path in tqdm(paths, desc=folder.name, unit="photo"):
             try:
@@ -59,7 +75,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
             if found is None and folder.name.startswith("test"):
                 found = square(photo, args.sides[-1:], share=1.01)
             if found is not None:
-                found.save(target / f"{path.stem}.png")
+                file = _file(path, folder, target)
+                file.parent.mkdir(parents=True, exist_ok=True)
+                found.save(file)
                 kept += 1
         print(f"{folder.name}: {kept} of {len(paths)} photos kept")
     return 0

@@ -19,10 +19,11 @@ from torch import Tensor
 from tqdm import tqdm
 
 from train.config import TrainConfig, presets
-from train.data import batches, check_data, held_out_photos
+from train.data import check_data, held_out_photos, reading
 from train.judges import EfficientNetLite2
-from train.loop import Diverged, train_step
+from train.loop import Diverged, check_numbers, train_step
 from train.metrics import perceptual
+from train.source import find_data
 from train.state import TrainState
 from unit.losses import reconstruction
 from unit.unit import UNIT
@@ -62,8 +63,8 @@ def run(config: TrainConfig, judge: EfficientNetLite2, photos: int) -> tuple[flo
     if held_out is None or len(held_out[0]) < 2:
         raise ValueError(f"{config.data} needs testA and testB, of two photos or more: they are what is looked at.")
     state = TrainState.build(config)
-    with suppress(Diverged):  # it is counted by the steps it has skipped
-        for x_a, x_b, _ in batches(config, 0):
+    with suppress(Diverged), reading(config, 0) as batches:  # it is counted by the steps it has skipped
+        for x_a, x_b, _ in batches:
             train_step(state, x_a.to(state.device), x_b.to(state.device))
     return *measured(state.ema.cpu(), *held_out, judge), state.skipped
 
@@ -72,6 +73,11 @@ def table(args: argparse.Namespace) -> None:
     """Prints a row a preset."""
     if args.photos < 2:
         raise ValueError(f"--photos is {args.photos}: it takes 2 or more to see whether they differ.")
+    if args.seeds < 1:
+        raise ValueError(f"--seeds is {args.seeds}: it must be 1 or more.")
+    for name in args.presets:
+        check_numbers(small(presets(args.data)[name][1], args, seed=0))
+    find_data(args.data)
     judge = EfficientNetLite2()
     print(
         "| preset | spread a → b | spread b → a | L1 of reconstructions | skipped steps | collapsed or diverged |\n"

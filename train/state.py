@@ -9,6 +9,7 @@ import os
 import re
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -54,6 +55,7 @@ class TrainState:
     seconds: float = 0.0  # spent training, over all the times the run was started
     skipped: int = 0  # steps of these whose gradients were not finite
     skipped_in_a_row: int = field(default=0, compare=False)
+    changes: str = field(default="", compare=False)  # what is now asked for that the checkpoint was not made with
 
     @classmethod
     def build(cls, config: TrainConfig, device: torch.device | None = None) -> "TrainState":
@@ -72,7 +74,7 @@ class TrainState:
         torch.manual_seed(config.seed)
         model = UNIT(config.model)
         look, discriminator = build_discriminators(config)
-        if config.init:
+        if config.init and not checkpoints(config.run_dir):
             start_from(config.init, model)
         for net in (model, look, discriminator):
             net.to(device).to(memory_format=memory_format(device))
@@ -135,6 +137,7 @@ class TrainState:
         try:
             save_file(tensors, partial, metadata=metadata | {"sha256": checksum(tensors, metadata)})
             _to_disk(partial)
+            partial.chmod(0o666 & ~_UMASK)  # as any new file: safetensors makes it its owner's alone
             os.replace(partial, path)  # a kill before this line leaves the older checkpoints, after it the new one
         finally:
             partial.unlink(missing_ok=True)
@@ -161,6 +164,8 @@ class TrainState:
                 raise ValueError(f"no checkpoint in {self.config.run_dir} can be read: move them away to start anew.")
             return None
         path, tensors, metadata = newest
+        changed = differences(json.loads(metadata["config"]), json.loads(self.config.to_json()))
+        self.changes = f", with other options: {', '.join(changed)}" if changed else ""
         self._load(tensors, path)
         for damaged in (later for later in checkpoints(self.config.run_dir) if later.name > path.name and rank() == 0):
             damaged.replace(damaged.with_suffix(".damaged"))  # kept for a look, and never counted as a checkpoint again
@@ -180,9 +185,9 @@ class TrainState:
                 net.load_state_dict(part(prefix))
             self.look.load_state_dict(part("look."), strict=False)  # its backbone is where it was
         except RuntimeError as error:
-            reason = str(error).splitlines()[1].strip()
+            reason = str(error).splitlines()[1].strip()[:200]
             raise ValueError(
-                f"{path} was made by another network ({reason}). Give the options it was started with, "
+                f"{path} was made by another network ({reason}){self.changes}. Give the options it was started with, "
                 "or another --run-dir folder."
             ) from None
         for prefix, optimizer in (("opt_g.", self.opt_g), ("opt_d.", self.opt_d)):
@@ -196,6 +201,24 @@ class TrainState:
             optimizer.load_state_dict(optimizer.state_dict() | {"state": moments})
 
 
+def differences(old: dict[str, Any], new: dict[str, Any], prefix: str = "") -> list[str]:
+    """The options that decide what is learnt and differ, as "--name old -> new"."""
+    found = []
+    for name in (name for name in new if name in old and name not in _BESIDE and old[name] != new[name]):
+        if isinstance(new[name], dict):
+            found += differences(old[name], new[name], f"{name}.")
+        else:
+            found.append(f"--{prefix}{name} {old[name]} -> {new[name]}".replace("_", "-"))
+    return found
+
+
+# Of the machine, and of what is done beside the steps.
+_BESIDE = (
+    "run_dir", "init", "device", "compile", "workers", "cache", "tensorboard", "checkpointing", "accumulate",
+    "log_every", "sample_every", "save_every", "evaluate_every", "push_to", "push_every", "push_private",
+)  # fmt: skip
+_UMASK = os.umask(0o022)  # asked by setting it, and set back
+os.umask(_UMASK)
 _COUNTERS = {"step": int, "seconds": float, "skipped": int}
 
 
