@@ -153,13 +153,16 @@ def test_sample_and_interpolate(here: Path, model: list[str], tiny_checkpoint: P
 
 def test_info(here: Path, tiny_checkpoint: Path, capsys: pytest.CaptureFixture[str]) -> None:
     shutil.copytree(tiny_checkpoint, "seasons")
-    Path("seasons/README.md").write_text("---\nlicense: mit\ntraining:\n  steps: 400\n---\n# Seasons\nsecret\n")
+    Path("seasons/README.md").write_text(
+        "---\nlicense: mit\nmodel-index:\n- name: x\n  results: many\ntraining:\n  steps: 400\n---\n# Seasons\nsecret\n"
+    )
     assert main(["info", "--model", "seasons", "--size", "64", "32"]) == 0
     shown = capsys.readouterr().out
     parameters = sum(p.numel() for p in load_pretrained("seasons").parameters())
     for part in ("summer (a), winter (b)", "compact", f"{parameters:,}", "64 x 32 pixels", "    steps: 400"):
         assert part in shown
     assert "secret" not in shown
+    assert "many" not in shown
 
 
 def test_flops_are_those_of_the_convolutions() -> None:

@@ -8,6 +8,7 @@ import os
 import re
 import signal
 import sys
+import textwrap
 from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 
@@ -455,12 +456,16 @@ def _save(image: Image.Image, path: Path, inputs: Collection[object] = (), mark:
 
 
 def _front_matter(card: Path) -> str:
-    """The block between the first two lines of three dashes: data, training and figures, as its author wrote them."""
+    """The block between the first two lines of three dashes, as its author wrote it.
+
+    Without the Hub's table of measures (`model-index`), a hundred lines of what metrics.md says in twenty.
+    """
     try:
         first, *lines = card.read_text(encoding="utf-8").splitlines()
-        return "\n".join("  " + line for line in lines[: lines.index("---")]) if first == "---" else ""
+        block = "\n".join(lines[: lines.index("---")]) if first == "---" else ""
     except (OSError, ValueError):
         return ""
+    return textwrap.indent(re.sub(r"^model-index:\n(?:[ -].*(?:\n|$))*", "", block, flags=re.MULTILINE), "  ")
 
 
 def _one_line(error: BaseException) -> str:
