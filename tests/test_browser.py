@@ -292,6 +292,8 @@ def test_inside_tells_of_the_chosen_model(page):
 def test_without_a_photo(page):
     page.locator("#translate").click()
     expect(page.get_by_test_id("toast-body")).to_contain_text("Please add a photo first.")
+    expect(page.get_by_text("Error", exact=True)).to_have_count(0)
+    assert is_drawn(after(page))  # still the example
 
 
 def test_a_file_that_is_no_picture(page, tmp_path):

@@ -659,8 +659,8 @@ class Page:
             self.journey_download,
         ]  # fmt: skip
 
-        show = warned(self.drawing(self.show), self.no_results)
-        show_full = warned(self.drawing(self.show_full), lambda: {self.full_status: ""})
+        show = warned(self.drawing(self.show), lambda _, photo, *__: self.no_results() if photo else gr.skip())
+        show_full = warned(self.drawing(self.show_full), lambda *_: {self.full_status: ""})
         draw_samples, show_walk = self.drawing(self.draw_samples), self.drawing(self.show_walk)
         show_between, show_journey = self.drawing(self.show_between), self.drawing(self.show_journey)
         show_dreams = self.drawing(self.show_dreams)
@@ -778,15 +778,15 @@ class Page:
         return running
 
 
-def warned(fn: Callable[..., Iterator[Any]], left: Callable[[], Any]) -> Callable[..., Iterator[Any]]:
-    """`fn`, but what it cannot do is one message, and no part of the page says "Error": they are given `left`."""
+def warned(fn: Callable[..., Iterator[Any]], left: Callable[..., Any]) -> Callable[..., Iterator[Any]]:
+    """`fn`, but what it cannot do is one message, and no part of the page says "Error": `left` says what they show."""
 
     def steps(*given: Any) -> Iterator[Any]:
         try:
             yield from fn(*given)
         except gr.Error as error:
             gr.Warning(error.message)
-            yield left()
+            yield left(*given)
 
     return steps
 
