@@ -199,6 +199,15 @@ def test_a_weight_that_cannot_be_is_refused(config):
         train(dataclasses.replace(config, data="nowhere", weights=weights))
 
 
+def test_where_half_precision_has_wrong_gradients_it_is_refused(config):
+    small = dataclasses.replace(config.model, image_size=32)
+    patch = dataclasses.replace(config, model=small, discriminator="patch", precision="bf16")
+    with pytest.raises(ValueError, match="set --precision fp32"):
+        TrainState.build(patch)
+    TrainState.build(dataclasses.replace(patch, precision="fp32"))
+    TrainState.build(dataclasses.replace(patch, model=config.model))
+
+
 def test_crops_must_be_whole_latent_pixels(config):
     model = dataclasses.replace(config.model, image_size=66)
     with pytest.raises(ValueError, match=r"--model\.image-size 66 must be a multiple of 4"):

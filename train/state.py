@@ -71,6 +71,12 @@ class TrainState:
             )
         if device is None:
             device = device_of(config.device)
+        tiny = config.discriminator == "patch" and config.model.image_size < 64  # its last map is a single pixel
+        if tiny and device.type == "cpu" and dtype_of(config, device) != torch.float32:
+            raise ValueError(
+                "the gradients of a patch discriminator on crops below 64 px are wrong in half precision on a CPU "
+                "(PyTorch 2.14): set --precision fp32."
+            )
         torch.manual_seed(config.seed)
         model = UNIT(config.model)
         look, discriminator = build_discriminators(config)
