@@ -175,10 +175,13 @@ def main() -> None:
     with own_folder() as folder:
         demo = build_demo(models, checkpoints, notice)
         forget_in(folder)
-        demo.launch(
-            theme=THEME, css=CSS, server_port=port, footer_links=["api"], max_file_size="30mb",
-            run_history=False, enable_monitoring=False, ssr_mode=False, show_error=False,
-        )  # fmt: skip
+        try:
+            demo.launch(
+                theme=THEME, css=CSS, server_port=port, footer_links=["api"], max_file_size="30mb",
+                run_history=False, enable_monitoring=False, ssr_mode=False, show_error=False,
+            )  # fmt: skip
+        except OSError as error:  # the port is taken
+            sys.exit(str(error))
 
 
 if __name__ == "__main__":

@@ -1,7 +1,9 @@
 """The app without a browser: its functions, and its API as a real client calls it."""
 
 import json
+import os
 import shutil
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -290,3 +292,16 @@ def test_the_server_tells_visitors_about_the_missing_repository(client):
     )
     assert english == f"Could not load {MISSING_REPO} from the Hugging Face Hub. These models came with the app."
     assert chinese == f"無法從 Hugging Face Hub 載入 {MISSING_REPO}。這些是隨附的模型。"
+
+
+def test_a_port_that_is_taken_is_one_sentence(checkpoints, tmp_path):
+    """And not another port, which a proxy would never find."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        settings = {"GRADIO_SERVER_PORT": port, "GRADIO_TEMP_DIR": str(tmp_path), "HF_HUB_OFFLINE": "1"}
+        command = [sys.executable, app.__file__, "--checkpoints", str(checkpoints)]
+        done = subprocess.run(command, env={**os.environ, **settings}, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 1
+    assert f"Cannot find empty port in range: {port}-{port}" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not list(tmp_path.glob("unit-page-*"))

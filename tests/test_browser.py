@@ -257,14 +257,16 @@ def test_between_without_a_second_photo(page, photo):
     expect(page.get_by_test_id("toast-body")).to_contain_text("Please add a second photo.")
 
 
-def test_samples_follow_the_direction(page, photo):
+@pytest.mark.parametrize("control", ["#flip", "#model label >> nth=1"])
+def test_samples_follow_the_direction_and_the_model(page, photo, control):
     upload(page, photo)
     open_tab(page, "Sample")
     pictures = page.locator("#gallery .grid-wrap img")
     expect(pictures).to_have_count(4)
     winter = sources(pictures)
-    page.locator("#flip").click()
+    page.locator(control).click()
     expect(pictures.first).not_to_have_attribute("src", winter[0])
+    expect(pictures).to_have_count(4)
     assert set(sources(pictures)).isdisjoint(winter)
 
 
@@ -730,17 +732,6 @@ def test_an_emptied_seed_waits_for_another(page, photo):
     page.locator("#seed input").fill("12")
     expect(page.get_by_text("seed 12, temperature 1", exact=True)).to_be_visible()
     expect(page.get_by_test_id("toast-body")).to_have_count(0)
-
-
-def test_samples_follow_the_model(page, photo):
-    upload(page, photo)
-    open_tab(page, "Sample")
-    pictures = page.locator("#gallery .grid-wrap img")
-    expect(pictures).to_have_count(4)
-    winter = sources(pictures)
-    page.get_by_role("radio", name="cat ↔ dog").check()
-    expect(pictures.first).not_to_have_attribute("src", winter[0])
-    expect(pictures).to_have_count(4)
 
 
 def test_the_other_language_keeps_the_settings(page, app_url):

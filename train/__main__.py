@@ -55,20 +55,20 @@ def train_command(arguments: Sequence[str]) -> int:
     except ValueError as error:
         print(error, file=sys.stderr)
         return 1
-    except (torch.OutOfMemoryError, MemoryError) as error:
+    except (MemoryError, RuntimeError) as error:
         what = str(error).partition("\n")[0] or "There is not enough memory."
-        advice = "Go on with --checkpointing, a larger --accumulate, or a smaller --batch-size or --model.image-size."
-        print(f"{what} {advice}", file=sys.stderr)
-        return 1
-    except RuntimeError as error:
-        what = str(error).partition("\n")[0]
-        if "DataLoader worker" in what:
-            advice = "A process that reads photos has ended, perhaps for want of memory: --workers 0 does without."
-        elif "allocate memory" in what:
-            advice = "Go on with a larger --accumulate, or a smaller --batch-size or --model.image-size."
+        if isinstance(error, MemoryError | torch.OutOfMemoryError) or "allocate memory" in what:
+            advice = (
+                "Go on with --checkpointing, a larger --accumulate, or a smaller --batch-size or --model.image-size."
+            )
+        elif "DataLoader worker" in what:
+            advice = (
+                "A process that reads photos has ended, perhaps for want of memory. The same command goes on from the "
+                "last checkpoint; with --workers 0 there are no such processes."
+            )
         else:
             raise
-        print(f"{what} {advice} The same command goes on from the last checkpoint.", file=sys.stderr)
+        print(f"{what} {advice}", file=sys.stderr)
         return 1
     except (OSError, SafetensorError) as error:  # a full disk, a folder that may not be written
         print(f"{error}. The checkpoints before it are whole: the same command goes on from them.", file=sys.stderr)

@@ -214,7 +214,8 @@ def differences(old: dict[str, Any], new: dict[str, Any], prefix: str = "") -> l
         if isinstance(new[name], dict):
             found += differences(old[name], new[name], f"{name}.")
         else:
-            found.append(f"--{prefix}{name} {old[name]} -> {new[name]}".replace("_", "-"))
+            option = f"{prefix}{name}".replace("_", "-")
+            found.append(f"--{option} {old[name]} -> {new[name]}")
     return found
 
 

@@ -24,9 +24,8 @@ photo: dark means no difference.
 SAMPLE = f"""
 ## Sample the latent
 The same photo, drawn several times with a little chance in it. The encoder gives a Gaussian over latents, and each seed
-is another point of it. For one photo UNIT has nearly one
-answer, so the noise changes shades and textures; a higher temperature shows more. Select a sample to make it the
-result. Samples are at most {SIDE} pixels wide or high.
+is another point of it. For one photo UNIT has nearly one answer, so the noise changes shades and textures; a higher
+temperature shows more. Select a sample to make it the result. Samples are at most {SIDE} pixels wide or high.
 """
 WALK = """
 ## Latent walk

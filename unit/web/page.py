@@ -133,12 +133,11 @@ class Page:
             self.face_of = gr.Textbox(visible="hidden", elem_id="face_of")  # the photo that the three sliders are about
         self.asked = gr.Textbox(visible="hidden", elem_id="asked")  # what the link asks for that brought the visitor
         self.examples_here = gr.Column()  # filled later: examples set things that come further down
-        many = len(studio.models) > 1
-        if pictures:
-            gr.HTML(f"<style>{self.picker_style(pictures)}</style>", elem_id="pictures")
+        gr.HTML(f"<style>{self.picker_style(pictures)}</style>", elem_id="pictures")
         self.model = gr.Radio(
-            self.model_choices(), value=studio.default, label=words("Model"), visible=many, elem_id="model"
-        )
+            self.model_choices(), value=studio.default, label=words("Model"), visible=len(studio.models) > 1,
+            elem_id="model", elem_classes="pictured" if pictures else None,
+        )  # fmt: skip
         with gr.Row(equal_height=True):
             ways = self.ways(studio.default)
             self.direction = gr.Radio(ways, value=ways[0][1], label=words("Direction"), scale=3, elem_id="direction")
@@ -314,7 +313,7 @@ class Page:
             return [thumbnail(photo, photo) for photo in (Upload(str(e.photo), "").opened() for e in examples)]
 
         places = {
-            "#model label": [pictures[name] for name in self.studio.models],
+            "#model label": list(pictures.values()),  # in the order of the models; none on ZeroGPU
             "#examples .gallery > button": photos(self.examples),
             "#seconds .gallery > button": photos(self.seconds()),
         }
@@ -566,9 +565,9 @@ class Page:
         try:
             upload = uploaded(photo)
             image = upload.opened()
+            face = face_at(across, down, side) if face_of == upload.path else Face.found(image)
         except Mistake:
             return fresh
-        face = face_at(across, down, side) if face_of == upload.path else Face.found(image)
         return fresh | {
             self.face: self.outlined(image, face),
             self.across: round(100 * face.across),
