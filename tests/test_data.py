@@ -24,7 +24,16 @@ from tests.test_train import assert_same
 from train import cache
 from train.cache import Recipe, decode, useful_scale
 from train.config import TrainConfig
-from train.data import DataError, Unreadable, batches, check_data, held_out_photos, list_photos, random_window
+from train.data import (
+    DataError,
+    Unreadable,
+    batches,
+    check_data,
+    held_out_photos,
+    list_photos,
+    random_crop,
+    random_window,
+)
 from train.loop import train
 from unit import UNITConfig
 from unit.images import ImageError, load_image
@@ -168,6 +177,39 @@ def damage(path: Path) -> None:
     stat = path.stat()
     path.write_bytes(bytes(stat.st_size))
     os.utime(path, ns=(stat.st_atime_ns, stat.st_mtime_ns))
+
+
+def test_a_crop_may_be_turned():
+    """A quarter turn moves every pixel, and at any angle a flat photo stays flat up to its corners."""
+    rng, recipe = np.random.default_rng(0), Recipe(3, 48, 1.0)
+    photo = rng.integers(0, 256, (48, 48, 3), np.uint8)
+
+    class Quarter(random.Random):
+        def uniform(self, a, b):
+            return b
+
+    upright, turned = (random_crop(photo, recipe, Quarter(1), rotate=angle) for angle in (0.0, 90.0))
+    quarters = [torch.rot90(upright, k, (2, 3)) for k in (1, -1)]
+    assert min(float((turned - quarter).abs().max()) for quarter in quarters) < 0.01
+    flat = np.full((60, 50, 3), (10, 200, 90), np.uint8)
+    crop = random_crop(flat, recipe, random.Random(2), rotate=45.0)
+    torch.testing.assert_close(crop, crop[..., :1, :1].expand_as(crop), atol=0.01, rtol=0)
+    assert random_crop(rng.integers(0, 256, (60, 50), np.uint8), Recipe(1, 48, 0.5), random.Random(3), 20.0, 0.2).shape
+
+
+def test_a_crop_may_be_seen_in_other_light():
+    ramp = np.linspace(60, 190, 48).astype(np.uint8)[None, :, None].repeat(48, 0).repeat(3, 2)
+    crops = [random_crop(ramp, Recipe(3, 48, 1.0), random.Random(i), jitter=0.2) for i in range(40)]
+    means = torch.stack([crop.mean((0, 2, 3)) for crop in crops])  # (40, 3)
+    plain = random_crop(ramp, Recipe(3, 48, 1.0), random.Random(0)).mean()
+    assert (means - plain).abs().max() < 0.2 * 1.5 * (1 + plain) + 0.1
+    assert means.mean(1).std() > 0.05  # brightness
+    assert (means[:, 0] - means[:, 2]).std() > 0.05  # the light's colour
+    spans = torch.stack([crop.amax((1, 2, 3)) - crop.amin((1, 2, 3)) for crop in crops])
+    assert spans.std() > 0.05  # contrast
+    for crop in crops:
+        rising = crop[0, 0, 0].diff()
+        assert (rising >= 0).all() or (rising <= 0).all()  # a ramp stays one
 
 
 def test_sixteen_bits_come_out_as_their_upper_eight(tmp_path):

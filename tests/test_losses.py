@@ -6,6 +6,7 @@ import torch.nn.functional as F
 from torch.distributions import Bernoulli, Laplace, Normal, kl_divergence
 
 from unit.losses import (
+    chroma_distance,
     discriminator_gan,
     gaussian_kl,
     generator_gan,
@@ -41,6 +42,17 @@ def test_perceptual_is_in_units_of_the_original():
     one, other = torch.randn(2, 8, 64, 32, 32, generator=torch.Generator().manual_seed(0))
     unrelated = perceptual([one], [other])
     assert unrelated == pytest.approx(2**0.5, abs=0.01)  # the mean of |N(0, 2)| over that of |N(0, 1)|
+
+
+def test_chroma_distance_sees_colours_of_regions_and_nothing_else():
+    orange, blue = torch.tensor([0.9, 0.3, -0.3]), torch.tensor([-0.3, 0.3, 0.9])
+    one, other = (colour.view(1, 3, 1, 1).expand(2, 3, 32, 48) for colour in (orange, blue))
+    torch.testing.assert_close(chroma_distance(one, other), torch.tensor(0.8))  # (1.2 + 0 + 1.2) / 3
+    torch.testing.assert_close(chroma_distance(one - 0.4, one), torch.tensor(0.0))  # brightness is free
+    weave = torch.tensor([0.5, -0.5]).repeat(24) * torch.tensor([1.0, 0.0, -1.0]).view(3, 1, 1)
+    torch.testing.assert_close(chroma_distance(one + weave, one), torch.tensor(0.0))  # and so is what is fine
+    grey = torch.rand(2, 1, 32, 40)
+    torch.testing.assert_close(chroma_distance(grey.expand(2, 3, 32, 40), grey), torch.tensor(0.0))
 
 
 def test_bce_is_the_paper_s_cross_entropy():

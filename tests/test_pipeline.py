@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from unit import UNIT, Translator, UNITConfig, noise, pipeline, save_pretrained
 from unit.drawing import Drawing, tiles
 from unit.images import ImageError, to_image, to_tensor
+from unit.layouts import LAYOUTS
 
 CONFIG = UNITConfig(dim=4, n_res=1, domain_a="summer", domain_b="winter", image_size=32)
 
@@ -39,7 +40,7 @@ def translator() -> Translator:
     return Translator(network(), "cpu", torch.float32)
 
 
-@pytest.fixture(scope="module", params=["compact", "compact8"])
+@pytest.fixture(scope="module", params=["compact", "compact8", "refined8"])
 def local(request: pytest.FixtureRequest) -> Translator:
     """Of each layout in which a pixel depends on those around it only."""
     return Translator(network(layout=request.param), "cpu", torch.float32)
@@ -60,7 +61,7 @@ def same(one: Image.Image, other: Image.Image) -> bool:
     return difference(one, other) == 0
 
 
-@pytest.mark.parametrize("layout", ["paper", "master2018", "compact", "compact8"])
+@pytest.mark.parametrize("layout", LAYOUTS)
 @pytest.mark.parametrize("size", [(1, 1), (3, 50), (4, 4), (37, 61), (64, 32)])
 def test_every_verb_keeps_the_size(layout: Any, size: tuple[int, int]) -> None:
     translator = Translator(network(layout=layout), "cpu", torch.float32)
@@ -239,7 +240,7 @@ def test_threads_share_a_translator(translator: Translator) -> None:
 
 
 @pytest.mark.parametrize(("n_res", "n_res_shared"), [(0, 0), (1, 1), (2, 0)])
-@pytest.mark.parametrize("layout", ["compact", "compact8"])
+@pytest.mark.parametrize("layout", ["compact", "compact8", "refined8"])
 def test_reach_is_how_far_the_network_sees(layout: Any, n_res: int, n_res_shared: int) -> None:
     """The gradient of what is drawn of one latent pixel: nothing beyond the reach, something in its last step."""
     model = network(layout=layout, n_res=n_res, n_res_shared=n_res_shared).double()

@@ -272,6 +272,20 @@ def test_schedules():
     assert [schedule(config, 10**5 * i - 1) for i in (1, 2, 10)] == [1, 1 / 2, 1 / 2**9]
 
 
+def test_the_schedule_may_follow_the_clock():
+    config = TrainConfig(data="", steps=100, minutes=2.0, schedule="linear")
+    assert [schedule(config, 10, seconds) for seconds in (0, 60, 90, 120, 200)] == [1, 1, 0.5, 0, 0]
+    assert schedule(config, 75, 60) == 0.5  # whichever is further
+
+
+def test_a_run_by_the_clock_ends_by_itself_and_is_then_finished(config):
+    config = dataclasses.replace(config, steps=10**6, minutes=0.02)
+    path = train(config)
+    assert 0 < int(path.stem.removeprefix("step-")) < 1000
+    assert train(config) == path
+    assert len(list(config.run_dir.glob("step-*.safetensors"))) <= 2
+
+
 def test_a_long_gradient_is_clipped(config):
     state = TrainState.build(dataclasses.replace(config, clip=1.0, schedule="linear", steps=8))
     weight = torch.nn.Parameter(torch.zeros(2))
@@ -283,7 +297,7 @@ def test_a_long_gradient_is_clipped(config):
         state.step = step
         weight.data.zero_()
         weight.grad = torch.tensor(gradient)
-        assert update(state, torch.optim.SGD([weight]), lr=1.0)
+        assert update(state, torch.optim.SGD([weight], fused=True), lr=1.0)
         torch.testing.assert_close(weight.data, torch.tensor(moved), rtol=1e-4, atol=1e-6)
 
 

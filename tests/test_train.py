@@ -233,9 +233,8 @@ def test_the_perceptual_loss_compares_reconstructions_and_photos(config):
     assert state.model.encoder_a[1].weight.grad.any()
 
     assert not generator_losses(state, x_a, x_b, views._replace(again=[]))["perceptual"]
-    for clash in ({"discriminator": "multiscale"}, {"diffaugment": True}):
-        with pytest.raises(ValueError, match=r"set --weights\.perceptual 0"):
-            TrainState.build(dataclasses.replace(config, **clash))
+    with pytest.raises(ValueError, match=r"set --weights\.perceptual 0"):
+        TrainState.build(dataclasses.replace(config, discriminator="multiscale"))
 
 
 def test_one_pass_and_two_passes_agree_without_noise(config, monkeypatch):

@@ -9,7 +9,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from unit.blocks import FoldedUpConv5
 from unit.discriminator import MultiScaleDiscriminator, PatchDiscriminator
 from unit.layouts import LAYOUTS
-from unit.unit import UNIT, Gaussian, UNITConfig, latent_noise
+from unit.unit import UNIT, BatchRows, Gaussian, UNITConfig, latent_noise
 
 PAPER = UNITConfig(layout="paper", dim=64, n_res=3, n_res_shared=1)
 MASTER2018 = UNITConfig(layout="master2018", dim=64, n_res=4, n_res_shared=0)
@@ -200,7 +200,18 @@ def test_interpolation_starts_and_ends_at_the_translations():
     assert len(path) == 4
 
 
-@pytest.mark.parametrize("layout", ["compact", "compact8"])
+@pytest.mark.parametrize("grain", [1, 3])
+def test_rows_of_a_batch_get_the_noise_they_have_in_the_whole_of_it(grain):
+    def drawn(first: int, n: int) -> torch.Tensor:
+        rows = BatchRows(torch.Generator().manual_seed(0), first, total=6)
+        return latent_noise(torch.empty(n, 4, 8, 8), generator=rows, grain=grain)
+
+    whole = drawn(0, 6)
+    torch.testing.assert_close(torch.cat([drawn(0, 2), drawn(2, 3), drawn(5, 1)]), whole, atol=0, rtol=0)
+    assert whole.std() == pytest.approx(1, abs=0.1)
+
+
+@pytest.mark.parametrize("layout", ["compact", "compact8", "refined8"])
 def test_a_constant_picture_has_no_checkerboard(layout):
     """Resize-convolution draws a flat latent flat: no period-2 pattern away from the border, whatever the weights."""
     model = tiny(layout)

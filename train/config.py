@@ -27,6 +27,8 @@ class LossWeights:
     """lambda_4: L1 of a -> b -> a."""
     identity: float = 0.0
     """Not the paper's: a photo of the wrong season is left as it is. Helps against swapped colours (green for red)."""
+    colour: float = 0.0
+    """Not the paper's: large regions of a translation keep the photo's colours. Not for pairs that differ by colour."""
     perceptual: float = 0.0
     """Not the paper's: reconstructions should look alike to the frozen features, too. Helps against soft ones."""
 
@@ -53,10 +55,17 @@ class TrainConfig:
     """Weights of the loss terms."""
     min_crop: float = 0.4
     """Crops cover from this share of the photo's area up to all of it, and are resized to image_size."""
+    rotate: float = 0.0
+    """Crops are turned by up to this many degrees either way; the photo is mirrored where they reach beyond it."""
+    jitter: float = 0.0
+    """Brightness, contrast and the gain of each channel of a crop change by up to this share. Helps with few photos."""
     zoom: float = 1.0
     """The discriminators look at random crops of at least this share of the side; 1: at the whole picture."""
     steps: int = 100_000
     """Optimiser steps in all."""
+    minutes: float = 0.0
+    """Minutes of training in all, over all starts of the run: it ends, and the schedule with it, by whichever of steps
+    and minutes comes first. 0: by steps alone. Such a run depends on the machine's pace, so it cannot be repeated."""
     batch_size: int = 8
     """Photos of each domain a step, over all processes: the same run on one GPU or on eight."""
     accumulate: int = 1

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import cv2
 import numpy as np
 import torch
 from PIL import Image, ImageOps
@@ -152,7 +153,8 @@ class UnpairedBatches(Dataset):
         for further in range(len(photos)):
             i = order[(start + further) % len(photos)]
             try:
-                return random_crop(photos[i], photos.recipe, random.Random(seed_for("crop", domain, position)))
+                draw = random.Random(seed_for("crop", domain, position))
+                return random_crop(photos[i], photos.recipe, draw, self.config.rotate, self.config.jitter)
             except ImageError:
                 unreadable.append(photos.paths[i].relative_to(self.root).as_posix())
         # Nothing is left to show, and the names that say so stop the run. A step made of this changes no weight.
@@ -164,13 +166,43 @@ def _order(seed: int, n: int) -> list[int]:
     return torch.randperm(n, generator=torch.Generator().manual_seed(seed)).tolist()
 
 
-def random_crop(photo: np.ndarray, recipe: Recipe, draw: random.Random) -> Tensor:
-    """uint8 (H, W) or (H, W, 3) -> (1, C, size, size) in [-1, 1]: a part of the photo, resized, and mirrored or not."""
+def random_crop(
+    photo: np.ndarray, recipe: Recipe, draw: random.Random, rotate: float = 0.0, jitter: float = 0.0
+) -> Tensor:
+    """uint8 (H, W) or (H, W, 3) -> (1, C, size, size) in [-1, 1]: a part of the photo, resized, and mirrored or not.
+
+    rotate: largest angle in degrees. jitter: largest share by which brightness, contrast and each channel change.
+    """
     height, width = photo.shape[:2]
-    top, left, height, width = random_window(height, width, recipe.min_crop, draw)
-    image = Image.fromarray(photo[top : top + height, left : left + width])
+    window = random_window(height, width, recipe.min_crop, draw)
+    image = _turned(photo, *window, draw.uniform(-rotate, rotate) if rotate else 0.0)
     image = image.resize((recipe.size, recipe.size), Image.Resampling.BILINEAR)  # with antialiasing, as Pillow's is
+    if jitter:
+        image = _relit(image, jitter, draw)
     return to_tensor(ImageOps.mirror(image) if draw.random() < 0.5 else image, recipe.channels)
+
+
+def _turned(photo: np.ndarray, top: int, left: int, height: int, width: int, degrees: float) -> Image.Image:
+    """A window of the photo turned about its middle, at the photo's resolution, the photo mirrored at its borders."""
+    if not degrees:
+        return Image.fromarray(photo[top : top + height, left : left + width])
+    to_middle = cv2.getRotationMatrix2D((left + (width - 1) / 2, top + (height - 1) / 2), degrees, 1.0)
+    to_middle[:, 2] -= left, top  # the window's corner becomes the origin
+    turned = cv2.warpAffine(photo, to_middle, (width, height), flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REFLECT_101)
+    return Image.fromarray(turned)
+
+
+def _relit(image: Image.Image, most: float, draw: random.Random) -> Image.Image:
+    """An 8-bit image in other light: brightness, contrast and half as much the gain of each channel change."""
+    pixels = np.asarray(image)
+    mean, bands = pixels.mean(), len(image.getbands())
+    brightness, contrast = 1 + draw.uniform(-most, most), 1 + draw.uniform(-most, most)
+    levels = np.arange(256)
+    tables = []
+    for _ in range(bands):
+        gain = brightness * (1 + draw.uniform(-most, most) / 2)
+        tables.append(brightness * mean + contrast * (gain * levels - brightness * mean))
+    return image.point(np.concatenate(tables).round().clip(0, 255).astype(int).tolist())
 
 
 def random_window(height: int, width: int, min_crop: float, draw: random.Random) -> tuple[int, int, int, int]:

@@ -6,9 +6,10 @@ import shutil
 import signal
 import sysconfig
 import time
+from collections.abc import Sequence
 from contextlib import ExitStack, nullcontext
 from pathlib import Path
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple
 
 import torch
 from safetensors import SafetensorError
@@ -36,9 +37,14 @@ from unit.discriminator import real_and_fake
 from unit.hub import check_config
 from unit.losses import discriminator_gan, generator_gan, perceptual, r1_penalty, weighted_sum
 from unit.pipeline import memory_format
-from unit.unit import UNITOutput
+from unit.unit import BatchRows, UNITOutput
 
 MAX_UNSAVED = 3  # saves in succession that may fail
+NOT_NEGATIVE = (
+    "lr_g", "lr_d", "clip", "r1", "evaluate_every", "workers", "ema", "minutes", "max_unreadable", "max_skipped",
+    "rotate", "jitter",
+)  # fmt: skip
+LOOK_EVERY = 20  # steps from one look at the count of skipped steps to the next, on a GPU
 HALVED_EVERY = 100_000  # steps, by the schedule "step"
 
 
@@ -70,10 +76,14 @@ def train(config: TrainConfig) -> Path:
         started, first_step = time.monotonic() - state.seconds, state.step
         with told_to_stop() as told, reading(config, state.step) as batches:
             for x_a, x_b, failed in batches:
+                if progress(config, state.step, state.seconds) == 1:  # by the clock
+                    break
                 x_a, x_b = (x.to(device, memory_format=layout, non_blocking=True) for x in (x_a, x_b))
                 losses = train_step(state, x_a, x_b)
 
                 state.seconds = time.monotonic() - started
+                if config.minutes:  # by the clock that is furthest, so that all stop at one step
+                    state.seconds = largest(state.seconds, device)
                 if largest(bool(told or failed), device):  # seldom; then all hear what each has met, and do the same
                     count_unreadable(state, unreadable, gathered(failed))
                     heard = gathered(told)
@@ -112,7 +122,7 @@ def train_step(state: TrainState, x_a: Tensor, x_b: Tensor) -> dict[str, Tensor]
             # Both domains, times lambda_0, as for E and G. Adam heeds no factor, but its weight decay depends on it.
             state.scaler.scale(2 * config.weights.gan * d_loss / len(parts)).backward()
         terms.append({"d": 2 * d_loss.detach()})
-    fine = update(state, state.opt_d, config.lr_d)
+    finite = update(state, state.opt_d, config.lr_d)
 
     discriminator.requires_grad_(False)  # min over E, G
     for i, part in enumerate(parts):
@@ -120,13 +130,13 @@ def train_step(state: TrainState, x_a: Tensor, x_b: Tensor) -> dict[str, Tensor]
             losses = generator_losses(state, *part, views if once else draw(state, *part, i))
             state.scaler.scale(weighted_sum(losses, vars(config.weights)) / len(parts)).backward()
         terms[i] |= {name: loss.detach() for name, loss in losses.items()}
-    fine &= update(state, state.opt_g, config.lr_g)
+    finite = finite & update(state, state.opt_g, config.lr_g)
 
     state.scaler.update()
     state.step += 1
     state.update_ema()
     means = {name: torch.stack([part[name] for part in terms]).mean() for name in terms[0]}
-    count_skipped(state, fine, means)
+    count_skipped(state, finite, means)
     return means
 
 
@@ -142,21 +152,31 @@ class Views(NamedTuple):
 def draw(state: TrainState, x_a: Tensor, x_b: Tensor, part: int) -> Views:
     """Figure 1 of the paper for one part of the batch. Called again within a step, it draws the same again."""
     config, n = state.config, len(x_a)
-    first_row = (rank() * config.accumulate + part) * n
-    seeds = [config.seed_for("noise", state.step, first_row + i) for i in range(n)]
-    generators = [Generator(state.device).manual_seed(seed) for seed in seeds]
-    # One crop for the whole batch. No global generator: the thread that pushes draws from that one.
-    place = Generator().manual_seed(config.seed_for("zoom", state.step))
+    first, total = (rank() * config.accumulate + part) * n, world() * config.accumulate * n
+    # Generators of our own, for the thread that pushes draws from the global one. The views' is on the CPU, where their
+    # numbers are needed: one crop for the whole batch, and one augmentation for all pictures of a row.
+    noise = Generator(state.device).manual_seed(config.seed_for("noise", state.step))
+    view = Generator().manual_seed(config.seed_for("views", state.step))
     with autocast(state):
-        out = state.generate(x_a, x_b, generator=generators, identity=config.weights.identity > 0)
+        identity = config.weights.identity > 0
+        out = state.generate(x_a, x_b, generator=BatchRows(noise, first, total), identity=identity)
         again = [out.x_aa, out.x_bb] if config.weights.perceptual else []
-        shown = zoom(config.zoom, x_a, x_b, out.x_ba, out.x_ab, *again, generator=place)
+        shown = zoom(config.zoom, x_a, x_b, out.x_ba, out.x_ab, *again, generator=view)
         if config.diffaugment:
-            shown = [diffaugment(x, generators) for x in shown]
+            draws = torch.rand(total, 7, generator=view)[first : first + n].to(state.device, non_blocking=True)
+            shown = [diffaugment(x, draws) for x in shown]
         with torch.no_grad():
-            real = [state.look(x) for x in shown[:2]]
-        seen = [state.look(x) for x in shown[2:]]
+            real = look_at(state.look, shown[:2])
+        seen = look_at(state.look, shown[2:])
         return Views(out, real, fake=seen[:2], again=seen[2:])
+
+
+def look_at(look: torch.nn.Module, images: Sequence[Tensor]) -> list[Tensor | list[Tensor]]:
+    """What the discriminators see of each batch of images. Frozen features of them all are computed in one pass."""
+    if isinstance(look, torch.nn.Identity):
+        return list(images)
+    maps = [seen.chunk(len(images)) for seen in look(torch.cat(list(images)))]
+    return [list(each) for each in zip(*maps, strict=True)]
 
 
 def discriminator_loss(state: TrainState, x_a: Tensor, x_b: Tensor, views: Views) -> Tensor:
@@ -190,23 +210,33 @@ def autocast(state: TrainState) -> torch.autocast:
     return torch.autocast(state.device.type, state.dtype if half else None, enabled=half)
 
 
-def update(state: TrainState, optimizer: torch.optim.Optimizer, lr: float) -> bool:
-    """A step of the optimiser, unless a gradient is not finite; whether it was made. All processes decide alike."""
+def update(state: TrainState, optimizer: torch.optim.Optimizer, lr: float) -> Tensor:
+    """A step of a fused optimiser, unless a gradient is not finite; whether it was made. All processes decide alike.
+
+    The decision is the device's: waiting for it here would let a GPU run out of work, twice a step.
+    """
     (group,) = optimizer.param_groups
-    group["lr"] = lr * schedule(state.config, state.step)
+    group["lr"] = lr * schedule(state.config, state.step, state.seconds)
     state.scaler.unscale_(optimizer)
     norm = torch.nn.utils.get_total_norm([p.grad for p in group["params"] if p.grad is not None])
-    if fine := bool(norm.isfinite()):
-        if state.config.clip:
-            torch.nn.utils.clip_grads_with_norm_(group["params"], state.config.clip, norm)
-        state.scaler.step(optimizer)
+    if state.config.clip:
+        torch.nn.utils.clip_grads_with_norm_(group["params"], state.config.clip, norm)
+    finite = norm.isfinite()
+    optimizer.found_inf = (~finite).float()  # type: ignore[attr-defined]  # by which gradient scalers tell fused optimisers to change nothing
+    state.scaler.step(optimizer)
     optimizer.zero_grad()
-    return fine
+    return finite
 
 
-def schedule(config: TrainConfig, step: int) -> float:
-    """What the learning rates are multiplied with at a step: 1 at the first."""
-    done = step / config.steps
+def progress(config: TrainConfig, step: int, seconds: float) -> float:
+    """The share of the run that is done, from 0 to 1, by its steps or its minutes, whichever is further."""
+    by_clock = seconds / (60 * config.minutes) if config.minutes else 0.0
+    return min(1.0, max(step / config.steps, by_clock))
+
+
+def schedule(config: TrainConfig, step: int, seconds: float = 0.0) -> float:
+    """What the learning rates are multiplied with after so many steps and seconds of training: 1 at the first."""
+    done = progress(config, step, seconds)
     match config.schedule:
         case "constant":
             return 1.0
@@ -218,10 +248,11 @@ def schedule(config: TrainConfig, step: int) -> float:
             return 0.5 ** (step // HALVED_EVERY)
 
 
-def count_skipped(state: TrainState, fine: bool, losses: dict[str, Tensor]) -> None:
-    state.skipped_in_a_row = 0 if fine else state.skipped_in_a_row + 1
-    state.skipped += not fine
-    if state.skipped_in_a_row > state.config.max_skipped:
+def count_skipped(state: TrainState, finite: Tensor, losses: dict[str, Tensor]) -> None:
+    """Raises Diverged when too many steps in a row were skipped; looked at once in a while, as looking waits."""
+    state.skips = torch.stack([state.skips[0] + ~finite, torch.where(finite, 0, state.skips[1] + 1)])
+    looked_at = state.device.type == "cpu" or state.step % LOOK_EVERY == 0
+    if looked_at and state.skipped_in_a_row > state.config.max_skipped:
         bad = [name for name, loss in losses.items() if not loss.isfinite()]
         raise Diverged(
             f"{state.skipped_in_a_row} steps in a row, up to step {state.step}, gave gradients that are not finite "
@@ -328,10 +359,8 @@ def check_numbers(config: TrainConfig) -> None:
         if getattr(config, name) < 1:
             raise ValueError(f"--{name.replace('_', '-')} is {getattr(config, name)}: it must be 1 or more.")
     for name, value in {
-        **{name: getattr(config, name) for name in ("lr_g", "lr_d", "clip", "r1", "evaluate_every", "workers", "ema")},
+        **{name: getattr(config, name) for name in NOT_NEGATIVE},
         **{f"weights.{name}": weight for name, weight in vars(config.weights).items()},
-        "max_unreadable": config.max_unreadable,
-        "max_skipped": config.max_skipped,
     }.items():
         if not 0 <= value < math.inf:  # nor NaN
             raise ValueError(f"--{name.replace('_', '-')} is {value}: it must be 0 or more.")
@@ -339,6 +368,10 @@ def check_numbers(config: TrainConfig) -> None:
         raise ValueError(f"--ema is {config.ema}: the average keeps that share of itself at each step, below 1.")
     if not 0 < config.zoom <= 1:
         raise ValueError(f"--zoom is {config.zoom}: it is a share of the side, above 0 and up to 1.")
+    if config.rotate > 180:
+        raise ValueError(f"--rotate is {config.rotate}: it is in degrees either way, up to 180.")
+    if config.jitter >= 1:
+        raise ValueError(f"--jitter is {config.jitter}: it is a share, below 1.")
     if config.model.image_size % config.model.downsampling:
         raise ValueError(
             f"--model.image-size {config.model.image_size} must be a multiple of {config.model.downsampling}, "
@@ -368,8 +401,9 @@ def check_options(config: TrainConfig) -> None:
 def compile_networks(state: TrainState) -> None:
     """Compile each encoder and decoder by itself: one graph round all their passes takes minutes to build.
 
-    The discriminators stay as they are: compiled, they made a step of `master2018` 8 % slower (medians of ten in turn,
-    bf16, two cores of an AMD EPYC, 2026-11-27).
+    On a GPU what the discriminators look through and they themselves are compiled, too: they are thousands of small
+    kernels, which it would otherwise wait for. On a CPU they stay as they are: compiled, they made a step of
+    `master2018` 8 % slower (medians of ten in turn, bf16, two cores of an AMD EPYC, 2026-11-27).
 
     Raises ValueError where a CPU is to be compiled for and there is no C++ compiler.
     """
@@ -381,18 +415,24 @@ def compile_networks(state: TrainState) -> None:
             "torch.compile needs a C++ compiler and Python's headers (Debian: apt-get install g++ python3-dev); "
             "--no-compile does without, at half the speed."
         )
+    torch.backends.cudnn.benchmark = True  # shapes are few and fixed: try the convolutions' algorithms once
     torch._dynamo.config.recompile_limit = 64  # the networks share code objects; past the limit dynamo runs eagerly
     # The gradients of reflection padding that PyTorch 2.14 and 2.15 compile for AVX-512 in bf16 have gaps, often NaN:
     # their code that stores vectors of 32 with a stride shifts by 64 bits. Their AVX2 code is right.
     wide = state.device.type == "cpu" and "AVX512" in torch.backends.cpu.get_cpu_capability()
-    for net in state.model.children():
+    nets = list(state.model.children())
+    if state.device.type == "cuda" and not state.config.r1:  # whose gradient of a gradient cannot be compiled
+        nets += [state.look, state.discriminator.a, state.discriminator.b]
+    for net in nets:
         if not list(net.parameters()):
             continue  # from an empty Sequential dynamo learns to skip the forward that every Sequential has
         reflects = any(getattr(layer, "padding_mode", "") == "reflect" for layer in net.modules())
         options = {"cpp.simdlen": 256} if wide and reflects and state.dtype != torch.float32 else None
         fixed: dict[str, Any] = {"dynamic": False, "options": options}  # for N and 2N: quicker than one for both
-        if state.config.checkpointing:  # is to go round what is compiled: inside of it, dynamo would give up
-            passed = cast(functools.partial, net.forward).args[0]
-            net.forward = functools.partial(checkpoint, torch.compile(passed, **fixed), use_reentrant=False)
+        if isinstance(net.forward, functools.partial):  # checkpointing goes round what is compiled: inside of it,
+            # dynamo would give up
+            net.forward = functools.partial(
+                checkpoint, torch.compile(net.forward.args[0], **fixed), use_reentrant=False
+            )
         else:
             net.compile(**fixed)

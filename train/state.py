@@ -53,8 +53,8 @@ class TrainState:
     scaler: torch.amp.GradScaler  # keeps fp16 gradients above the smallest number; does nothing otherwise
     step: int = 0  # steps done
     seconds: float = 0.0  # spent training, over all the times the run was started
-    skipped: int = 0  # steps of these whose gradients were not finite
-    skipped_in_a_row: int = field(default=0, compare=False)
+    # Steps whose gradients were not finite: in all, and in a row up to now. On the device: reading them waits for it.
+    skips: Tensor = field(default_factory=lambda: torch.zeros(2, dtype=torch.int64), compare=False)
     changes: str = field(default="", compare=False)  # what is now asked for that the checkpoint was not made with
 
     @classmethod
@@ -64,10 +64,10 @@ class TrainState:
             raise ValueError("the identity loss needs domains of as many channels; set --weights.identity 0.")
         if config.real_negatives and config.model.channels_a != config.model.channels_b:
             raise ValueError("--real-negatives needs domains of as many channels; set --no-real-negatives.")
-        if config.weights.perceptual and (config.discriminator != "projected" or config.diffaugment):
+        if config.weights.perceptual and config.discriminator != "projected":
             raise ValueError(
-                "the perceptual loss looks through --discriminator projected, at pictures that are as they are: "
-                "choose that without --diffaugment, or set --weights.perceptual 0."
+                "the perceptual loss looks through --discriminator projected: choose that, "
+                "or set --weights.perceptual 0."
             )
         if device is None:
             device = device_of(config.device)
@@ -104,7 +104,18 @@ class TrainState:
             generate=distributed(model),
             judge=distributed(discriminator),
             scaler=torch.amp.GradScaler(device.type, enabled=DTYPES.get(config.precision) == torch.float16),
+            skips=torch.zeros(2, dtype=torch.int64, device=device),
         )
+
+    @property
+    def skipped(self) -> int:
+        """Steps so far that changed nothing because a gradient was not finite."""
+        return int(self.skips[0])
+
+    @property
+    def skipped_in_a_row(self) -> int:
+        """Those of them since the last step that did."""
+        return int(self.skips[1])
 
     def update_ema(self) -> None:
         """ema += (1 - decay) * (model - ema); the first steps forget faster, so the average never remembers step 0."""
@@ -175,7 +186,8 @@ class TrainState:
         self._load(tensors, path)
         for damaged in (later for later in checkpoints(self.config.run_dir) if later.name > path.name and rank() == 0):
             damaged.replace(damaged.with_suffix(".damaged"))  # kept for a look, and never counted as a checkpoint again
-        self.step, self.seconds, self.skipped = (kind(metadata[k]) for k, kind in _COUNTERS.items())
+        self.step, self.seconds = int(metadata["step"]), float(metadata["seconds"])
+        self.skips = torch.tensor([int(metadata["skipped"]), 0], device=self.device)
         if scaler := json.loads(metadata["scaler"]):
             self.scaler.load_state_dict(scaler)
         return path
@@ -226,7 +238,6 @@ _BESIDE = (
 )  # fmt: skip
 _UMASK = os.umask(0o022)  # asked by setting it, and set back
 os.umask(_UMASK)
-_COUNTERS = {"step": int, "seconds": float, "skipped": int}
 
 
 def start_from(source: str, model: UNIT) -> None:

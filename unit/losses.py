@@ -29,6 +29,18 @@ def gaussian_kl(mean: Tensor) -> Tensor:
     return mean.float().square().mean()
 
 
+def chroma_distance(x_hat: Tensor, x: Tensor, side: int = 8) -> Tensor:
+    """How different the colours of large regions are: 0 for equal ones and for any two grey pictures. A scalar.
+
+    x_hat, x: (N, C, H, W) in [-1, 1]. Both are averaged to `side` x `side` regions (rows and columns that do not fill
+    one are left out), and each region's mean over its channels is taken away, so what is left has no brightness. The
+    mean absolute difference of that.
+    """
+    region = max(1, x.shape[-2] // side), max(1, x.shape[-1] // side)  # not adaptive: its gradient is not repeatable
+    one, other = (F.avg_pool2d(image.float(), region) for image in (x_hat, x))
+    return F.l1_loss(one - one.mean(1, keepdim=True), other - other.mean(1, keepdim=True))
+
+
 def perceptual(seen_hat: Sequence[Tensor], seen: Sequence[Tensor]) -> Tensor:
     """How different two batches look to a frozen network: 0 for equal ones, some 1.4 for unrelated ones. A scalar.
 

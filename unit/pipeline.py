@@ -347,14 +347,13 @@ class Translator:
 def reach(config: UNITConfig) -> int | None:
     """How many pixels from an output pixel an input pixel can be and still matter to it; None: any number.
 
-    Counted at the latent resolution, for the compact layouts. The encoder sees one latent pixel beyond its own before
-    the first residual block, the decoder one after the last, and each block, two 3x3 convolutions, two more. The
+    Counted in latent pixels: the margin of the layout, and two for each residual block of two 3x3 convolutions. The
     layouts with instance norm look at the whole picture.
     """
-    if not LAYOUTS[config.layout].local:
+    if (margin := LAYOUTS[config.layout].margin) is None:
         return None
     blocks = 2 * (config.n_res + config.n_res_shared)  # those of the encoder and those of the decoder
-    return config.downsampling * (1 + 2 * blocks + 1)
+    return config.downsampling * (2 * blocks + margin)
 
 
 def piece(config: UNITConfig) -> int:

@@ -4,7 +4,6 @@ Two domains, one latent space. A photo of either domain is encoded to a Gaussian
 point of that map can be drawn in either domain.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
@@ -12,10 +11,9 @@ import torch
 from torch import Generator, Tensor, nn
 
 from unit.layouts import LAYOUTS
-from unit.losses import gaussian_kl, reconstruction
+from unit.losses import chroma_distance, gaussian_kl, reconstruction
 
 Domain = Literal["a", "b"]  # the paper's X_1 and X_2
-Randomness = Generator | Sequence[Generator] | None  # one for a batch, one for each of it, or PyTorch's global one
 
 
 @dataclass(frozen=True)
@@ -26,7 +24,7 @@ class UNITConfig:
     """Which class reads this file."""
     format: int = 1
     """Version of this file; a newer one is refused, not guessed at."""
-    layout: Literal["paper", "master2018", "compact", "compact8"] = "compact"
+    layout: Literal["paper", "master2018", "compact", "compact8", "refined8"] = "compact"
     """Which networks (see unit/layouts.py)."""
     domain_a: str = "a"
     """What people call domain a, for example "summer"."""
@@ -58,6 +56,21 @@ class UNITConfig:
         return LAYOUTS[self.layout].downsampling
 
 
+@dataclass(frozen=True)
+class BatchRows:
+    """Randomness for some rows of a larger batch: they get what they would get if the whole batch was drawn at once.
+
+    So the noise of a photo does not depend on how a batch is spread over processes, and is one draw all the same.
+    """
+
+    generator: Generator
+    first: int  # the first of these rows in the whole batch
+    total: int  # rows of the whole batch
+
+
+Randomness = Generator | BatchRows | None  # None: PyTorch's global generator
+
+
 class Gaussian(NamedTuple):
     """q(z|x) = N(mean, I): the paper's posterior, whose variance is one and not learned."""
 
@@ -80,11 +93,11 @@ def latent_noise(like: Tensor, *, generator: Randomness = None, grain: int = 1) 
     grain 1 is the paper's independent noise. Coarser noise is drawn on a grid `grain` times smaller and interpolated,
     which the decoder cannot average away, so it changes the look of whole regions. Every value has unit variance
     whatever the grain. The draw is made on the generator's device, so a seed means the same picture on every machine.
-    With a generator for each of the N, the noise of one does not depend on which others are in the batch.
     """
-    if generator is not None and not isinstance(generator, Generator):
-        each = zip(like.split(1), generator, strict=True)
-        return torch.cat([latent_noise(one, generator=g, grain=grain) for one, g in each])
+    if isinstance(generator, BatchRows):
+        whole = like.new_empty((1, 1, 1, 1)).expand(generator.total, *like.shape[1:])  # a shape, without memory
+        drawn = latent_noise(whole, generator=generator.generator, grain=grain)
+        return drawn[generator.first : generator.first + len(like)]
     if grain < 1:
         raise ValueError(f"grain is {grain}: it counts latent pixels, so it must be 1 or more")
     n, c, h, w = like.shape
@@ -131,6 +144,8 @@ class UNITOutput(NamedTuple):
         identity          ours, 0 unless `nu_a` is there: a photo shown to the wrong encoder should give the latent of
                           the right one, so that summer drawn in summer stays as it is. Mean squared distance in the
                           latent, in units of the posterior's variance; the right encoder's answer is the target.
+        colour            ours: large regions of a translation keep the photo's colours. Without it, a cycle allows
+                          ginger cats to become grey dogs, and grey cats golden ones. Not for pairs of other colours.
         """
         identity = torch.zeros_like(self.mu_a[0, 0, 0, 0], dtype=torch.float32)
         if self.nu_a is not None and self.nu_b is not None:
@@ -141,6 +156,7 @@ class UNITOutput(NamedTuple):
             "cycle": reconstruction(self.x_aba, x_a) + reconstruction(self.x_bab, x_b),
             "cycle_kl": gaussian_kl(self.mu_ab) + gaussian_kl(self.mu_ba),
             "identity": identity,
+            "colour": chroma_distance(self.x_ab, x_a) + chroma_distance(self.x_ba, x_b),
         }
 
 
