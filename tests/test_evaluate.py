@@ -146,7 +146,8 @@ def test_command(checkpoint: Path, data: Path, tmp_path: Path, capsys: pytest.Ca
         assert 0 < value(results, "reconstruction error (L1)", domain, "reconstructed") < 1
         value(results, "reconstruction distance", domain, "reconstructed")
     for row in results["rows"]:
-        assert row["n"] == (SAMPLED if row["of"] == "sampled" else TEST)
+        if not row["metric"].startswith("weave"):  # of the pictures that have smooth regions
+            assert row["n"] == (SAMPLED if row["of"] == "sampled" else TEST)
         assert row["low"] <= row["value"] <= row["high"]
 
     assert main([*command[1:], "--seed", "3", "--out", str(tmp_path / "again")]) == 0

@@ -9,7 +9,19 @@ from torch import Generator, Tensor, nn
 from torchmetrics.image.fid import FrechetInceptionDistance
 from torchmetrics.image.kid import KernelInceptionDistance
 
-from train.metrics import Measured, fid, fit_probe, kid, mean, perceptual, resample, share
+from train.metrics import (
+    Measured,
+    fid,
+    fit_probe,
+    kid,
+    mean,
+    mean_lab,
+    outside,
+    perceptual,
+    resample,
+    share,
+    weave,
+)
 
 
 class Features(nn.Module):
@@ -158,3 +170,40 @@ def test_the_probe_is_the_minimum_and_weighs_domains_alike() -> None:
     far = fit_probe(a * 1000 + 7, b * 1000 + 7)  # units do not matter
     assert torch.equal(far.says("b", fresh_a * 1000 + 7), probe.says("b", fresh_a))
     assert not (probe.says("a", fresh_a * torch.nan) | probe.says("b", fresh_a * torch.nan)).any()
+
+
+def test_mean_colours_are_those_of_the_standard() -> None:
+    """CIE values of sRGB's corners, as tables give them; only the middle half counts."""
+    known = {
+        (1, 1, 1): (100.0, 0.0, 0.0),
+        (0, 0, 0): (0.0, 0.0, 0.0),
+        (1, 0, 0): (53.24, 80.09, 67.20),
+        (0, 1, 0): (87.73, -86.18, 83.18),
+        (0, 0, 1): (32.30, 79.19, -107.86),
+    }
+    for rgb, lab in known.items():
+        picture = torch.rand(1, 3, 16, 16) * 2 - 1
+        picture[..., 4:12, 4:12] = 2 * torch.tensor(rgb, dtype=torch.float32).view(1, 3, 1, 1) - 1
+        assert mean_lab(picture)[0].tolist() == pytest.approx(lab, abs=0.05)
+    assert mean_lab(torch.full((1, 1, 8, 8), -0.2))[0, 1:].abs().max() < 0.01
+
+
+def test_what_lies_outside_is_what_is_rare() -> None:
+    usual = torch.randn(4000, 3, generator=Generator().manual_seed(0)) * torch.tensor([1.0, 10.0, 0.1]) + 5
+    alike = torch.randn(4000, 3, generator=Generator().manual_seed(1)) * torch.tensor([1.0, 10.0, 0.1]) + 5
+    assert outside(usual, usual).double().mean() == pytest.approx(0.01, abs=0.001)
+    assert outside(alike, usual).double().mean() == pytest.approx(0.01, abs=0.006)
+    away = torch.tensor([[5.0, 25.0, 5.0], [5.0, 5.0, 5.6], [11.0, 5.0, 5.0]])
+    assert outside(away, usual).tolist() == [False, True, True]  # two, six and six standard deviations
+
+
+@pytest.mark.parametrize("period", [2, 4, 8])
+def test_a_weave_is_measured_where_the_photo_is_smooth(period: int) -> None:
+    rows = torch.arange(64, dtype=torch.float64)
+    stripes = (10 / 127.5) * (2 * torch.pi * rows / period + 0.7).cos().view(1, 1, 64, 1).expand(1, 3, 64, 64)
+    flat = torch.linspace(-0.05, 0.05, 64, dtype=torch.float64).expand(1, 3, 64, 64)
+    rms = float((127.5 * stripes).square().mean().sqrt())
+    assert weave(flat + stripes, flat).item() == pytest.approx(rms, rel=0.1)
+    assert weave(flat, flat).item() < 0.5
+    busy = flat + 0.5 * torch.randn(1, 3, 64, 64, generator=Generator().manual_seed(0))
+    assert weave(busy + stripes, busy).isnan().all()

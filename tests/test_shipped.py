@@ -33,7 +33,7 @@ def photo(folder) -> Image.Image:
 def example(folder: Path) -> Image.Image:
     """An example photo of domain a, small."""
     name, size = {
-        "cat2dog": ("drawn-cat", (128, 128)),
+        "cat2dog": ("Chelsea", (240, 160)),
         "day2night": ("Palace-by-day", (240, 160)),
         "summer2winter": ("Summer-Palace", (240, 160)),
     }[folder.name]
@@ -47,7 +47,7 @@ def levels(one: Image.Image, other: Image.Image) -> float:
 
 def test_files(folder):
     weights = folder / "model.safetensors"
-    assert weights.stat().st_size < 20e6
+    assert weights.stat().st_size < 25e6
     assert {w.dtype for w in load_file(weights).values()} == {torch.float16}
     card = (folder / "README.md").read_text()
     for word in ("license:", "photos_seen:", "steps", "Limits"):

@@ -26,6 +26,7 @@ COMMANDS = (
     "stability",
     "benchmark",
     "squares",
+    "finder",
 )  # modules with a main
 
 

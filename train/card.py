@@ -42,7 +42,7 @@ translator.translate("photo.jpg", "{domain_b}").save("{domain_b}.png")
 | | |
 |---|---|
 | data | {data_link}, unpaired |
-| steps | {step:,} of {steps:,}, each of {batch_size} photos of each domain: {photos:,} photos seen |
+| steps | {step:,} {of_all}, each of {batch_size} photos of each domain: {photos:,} photos seen |
 | time | {hours:.2f} h on {device} |
 | crops | {image_size} px, from {min_crop:.0%} to 100% of the photo's area |
 | discriminators | {discriminator}, {gan_loss} loss |
@@ -123,6 +123,7 @@ def card(training: Mapping[str, Any], metrics: Mapping[str, Any] | None = None, 
     said = {
         "notes": f"\n{training['notes'].strip()}\n" if training["notes"] else "",
         "blend": f"; {training['blend']}" if training.get("blend") else "",
+        "of_all": f"in {config['minutes']:g} minutes" if config["minutes"] else f"of {config['steps']:,}",
     }
     text = TEXT.format(
         **{**config, **model, **training, **said},
@@ -143,18 +144,18 @@ def card(training: Mapping[str, Any], metrics: Mapping[str, Any] | None = None, 
 
 
 def command(config: Mapping[str, Any]) -> str:
-    """The `python -m train PRESET ...` that has these options, without the folder and the repository of the run."""
+    """The shortest `python -m train PRESET ...` with these options, without the folder and repository of the run."""
     options = _flat(complete(config))
-    preset, usual = next(
-        (name, _flat(json.loads(config.to_json())))
-        for name, (_, config) in presets("").items()
-        if config.model.layout == options["model.layout"]
-    )
-    words = [preset, "--data", options["data"]]
-    for name, value in usual.items():
-        if name not in OWN and options[name] != value:
-            words += _option(name.replace("_", "-"), options[name])
-    return "python -m train " + shlex.join(words)
+
+    def words(preset: str, usual: TrainConfig) -> list[str]:
+        of_preset = _flat(json.loads(usual.to_json()))
+        other = (name for name, value in of_preset.items() if name not in OWN and options[name] != value)
+        return [preset, "--data", options["data"]] + [
+            word for name in other for word in _option(name.replace("_", "-"), options[name])
+        ]
+
+    shortest = min((words(name, usual) for name, (_, usual) in presets("").items()), key=len)
+    return "python -m train " + shlex.join(shortest)
 
 
 def complete(config: Mapping[str, Any]) -> dict[str, Any]:

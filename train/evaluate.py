@@ -30,7 +30,7 @@ from train import metrics
 from train.card import nameless, write_card
 from train.config import TrainConfig
 from train.judges import EfficientNetLite2, Judge, Seen, WithInception
-from train.metrics import Measured, Probe, fid, fit_probe, kid, perceptual, share
+from train.metrics import Measured, Probe, fid, fit_probe, kid, mean_lab, outside, perceptual, share, weave
 from train.parallel import device_of
 from train.source import DataError, find_data, list_photos
 from unit.hub import METRICS, load_pretrained, write_atomic
@@ -56,6 +56,7 @@ class Real:
     photos: list[Tensor]  # held out, in batches (N, C, size, size) in [-1, 1]
     seen: list[Seen]  # of the same batches
     training: Tensor  # (n, D): features of photos that the model may have learnt from
+    colours: Tensor  # (n, 3): mean L*a*b* of the middle of the same photos
 
     @property
     def features(self) -> Tensor:
@@ -68,6 +69,8 @@ class Drawn:
 
     features: Tensor  # (n, D)
     logits: Tensor  # (n, 1000)
+    colours: Tensor  # (n, 3): mean L*a*b* of the middle
+    weave: Tensor  # (n,): see train.metrics.weave; NaN where the photo has no smooth regions
     moved: Tensor  # (n,): perceptual distance to the photo
     cycled: Tensor  # the same after there and back again
     rebuilt: Tensor  # the same of the reconstruction
@@ -114,6 +117,14 @@ def evaluate(
             scores = dict(zip(("translated", "untranslated", "real"), (drawn.logits, *logits), strict=True))
             taken = {of: share(in_classes(x, classes[t]), seed=seed) for of, x in scores.items()}
             add("success (ImageNet classes)", way, eye, **taken)
+        centres = {"translated": drawn.colours, **{of: torch.cat([mean_lab(x) for x in real[domain].photos])
+                   for of, domain in (("untranslated", s), ("real", t))}}  # fmt: skip
+        unusual = {of: share(outside(x, real[t].colours), seed=seed) for of, x in centres.items()}
+        add("colours outside of 99 % of real ones", way, None, **unusual)
+        patterns = {"translated": drawn.weave, **{of: torch.cat([weave(x, x) for x in real[domain].photos])
+                    for of, domain in (("untranslated", s), ("real", t))}}  # fmt: skip
+        found = {of: x[x.isfinite()] for of, x in patterns.items() if x.isfinite().any()}
+        add("weave in smooth regions", way, None, **{of: metrics.mean(x, seed=seed) for of, x in found.items()})
         same = Measured(0.0, 0.0, 0.0, len(drawn.moved))
         moved, cycled = (metrics.mean(x, seed=seed) for x in (drawn.moved, drawn.cycled))
         add("distance to the input", way, eye, translated=moved, untranslated=same, real=apart[s])
@@ -153,7 +164,9 @@ def draw_and_judge(
             cycled = perceptual(seen.maps, judge(draw(model, x_ab, target, source)).maps)
             rebuilt = perceptual(seen.maps, judge(x_aa).maps)
             error = (x_aa - x).abs().mean((1, 2, 3)) / 2
-        columns.append((there.features, there.logits, perceptual(seen.maps, there.maps), cycled, rebuilt, error))
+        moved = perceptual(seen.maps, there.maps)
+        seen_too = mean_lab(x_ab), weave(x_ab, x)
+        columns.append((there.features, there.logits, *seen_too, moved, cycled, rebuilt, error))
     return Drawn(*(torch.cat(column).cpu() for column in zip(*columns, strict=True)))
 
 
@@ -234,8 +247,9 @@ def look_at(
 
     photos = read(f"test{letter}", held_out)
     seen = [judge(x) for x in show(photos, f"looking at test{letter}")]
-    learnt = [judge(x).features for x in show(read(f"train{letter}", training), f"looking at train{letter}")]
-    return Real(photos, seen, torch.cat(learnt))
+    learnt = read(f"train{letter}", training)
+    features = [judge(x).features for x in show(learnt, f"looking at train{letter}")]
+    return Real(photos, seen, torch.cat(features), torch.cat([mean_lab(x) for x in learnt]))
 
 
 class Measure:
@@ -294,7 +308,10 @@ _HOW_TO_READ = """\
   likeliest ImageNet class ({eye}).
 - **distance, diversity**: 1 - cosine between the feature maps of {eye}, 0 for equal pictures. Real photos: two
   different ones of one domain. Diversity: two drawings of one photo with different noise.
-- **L1**: mean absolute difference, where black to white is 1."""
+- **L1**: mean absolute difference, where black to white is 1.
+- **colours**: share of pictures whose middle has a mean colour (L*a*b*) that is further from the usual than 99 % of the
+  target's training photos are. **Weave**: root mean square, in grey levels of 255, of patterns with periods of 2 to 8
+  pixels where the photo is smooth."""
 
 
 def _cell(row: Row) -> str:

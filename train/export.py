@@ -11,6 +11,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import safetensors.torch
 import torch
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
@@ -20,7 +21,7 @@ from train.config import TrainConfig
 from train.data import held_out_photos
 from train.source import DataError
 from train.state import read_newest
-from unit.hub import METRICS, WEIGHTS, load_pretrained, save_pretrained, write_atomic
+from unit.hub import DISCRIMINATORS, METRICS, WEIGHTS, load_pretrained, save_pretrained, write_atomic
 from unit.images import to_image
 from unit.unit import UNIT, Domain, UNITConfig
 
@@ -36,13 +37,15 @@ def export(
     data: str | None = None,
     blend: str = "",
     share: float = 0.5,
+    with_discriminators: bool = False,
 ) -> Path:
     """Write the newest checkpoint's averaged generator into `folder`. Returns the folder.
 
     `notes` is Markdown that ends the card: limits, results, thanks. `license` is the Hub's name for that of the
     weights, which may depend on the photos. None of either: as the folder has it, or none and "unknown". `data` is
     where the photos of the grid are, if no longer where the run had them. `blend` is a folder or a repository of the
-    Hub whose weights are blended in, see `blended`. Raises ValueError if `run` has no checkpoint.
+    Hub whose weights are blended in, see `blended`. `with_discriminators` adds those, in fp16, so that another run can
+    go on from the folder with them (`--init`). Raises ValueError if `run` has no checkpoint.
     """
     if (newest := read_newest(run)) is None:
         raise ValueError(f"{run} holds no checkpoint yet; they are written every --save-every steps.")
@@ -61,6 +64,10 @@ def export(
             raise
         photos = None  # the run was made elsewhere
     write_checkpoint(folder, model, metadata, photos, notes, license, told)
+    (folder / DISCRIMINATORS).unlink(missing_ok=True)  # of other weights
+    if with_discriminators:
+        kept = {k: t.half().contiguous() for k, t in tensors.items() if k.startswith(("discriminator.", "look."))}
+        write_atomic(folder / DISCRIMINATORS, safetensors.torch.save(kept))
     return folder
 
 
@@ -159,11 +166,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--license", help=f"of the weights, as the Hub names it (default: {UNKNOWN})")
     parser.add_argument("--blend", default="", help="weights of another run, here or on the Hub, to be blended in")
     parser.add_argument("--share", type=float, default=0.5, help="of this run in the blend (default: 0.5)")
+    parser.add_argument(
+        "--with-discriminators", action="store_true", help="so that another run can go on with them (--init)"
+    )
     parser.add_argument("--data", help="where testA and testB are, for the grid (default: where the run had them)")
     args = parser.parse_args(arguments)
     try:
         notes = args.notes and args.notes.read_text()
-        folder = export(args.run, args.folder, notes, args.license, args.data, args.blend, args.share)
+        folder = export(
+            args.run, args.folder, notes, args.license, args.data, args.blend, args.share, args.with_discriminators
+        )
     except (ValueError, OSError) as error:
         print(error, file=sys.stderr)
         return 1

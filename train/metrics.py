@@ -116,6 +116,65 @@ def perceptual(maps_x: list[Tensor], maps_y: list[Tensor]) -> Tensor:
     return torch.stack(depths).mean(0)
 
 
+def mean_lab(x: Tensor) -> Tensor:
+    """The mean colour of the middle half of each picture, in CIE L*a*b* (white point D65): (N, C, H, W) -> (N, 3).
+
+    x: sRGB or grey in [-1, 1]. L* is from 0 to 100; a* and b* are 0 for greys.
+    """
+    height, width = x.shape[-2:]
+    middle = x[..., height // 4 : height - height // 4, width // 4 : width - width // 4]
+    rgb = ((middle.cpu().double() + 1) / 2).clamp(0, 1).expand(-1, 3, -1, -1)
+    linear = torch.where(rgb <= 0.04045, rgb / 12.92, ((rgb + 0.055) / 1.055) ** 2.4)
+    xyz = torch.einsum("ij,njhw->nihw", _XYZ, linear) / _XYZ.sum(1).view(3, 1, 1)  # white is (1, 1, 1)
+    f = torch.where(xyz > (6 / 29) ** 3, xyz.clamp(min=1e-9) ** (1 / 3), xyz * (29 / 6) ** 2 / 3 + 4 / 29)
+    lab = torch.stack([116 * f[:, 1] - 16, 500 * (f[:, 0] - f[:, 1]), 200 * (f[:, 1] - f[:, 2])], 1)
+    return lab.mean((2, 3))
+
+
+def outside(values: Tensor, usual: Tensor, share_of_usual: float = 0.99) -> Tensor:
+    """Which rows of (n, D) lie further from the middle of `usual` (m, D) than that share of its own rows do: (n,) bool.
+
+    By the Mahalanobis distance, which knows how far each direction usually goes.
+    """
+    usual, values = usual.double(), values.double()
+    inverse = torch.linalg.pinv(torch.cov(usual.T))
+
+    def distance(rows: Tensor) -> Tensor:
+        centred = rows - usual.mean(0)
+        return torch.einsum("nd,de,ne->n", centred, inverse, centred)
+
+    return distance(values) > distance(usual).quantile(share_of_usual)
+
+
+def weave(x: Tensor, like: Tensor, smooth: float = 5.0) -> Tensor:
+    """How much of a weave is in the smooth regions of pictures: its root mean square in grey levels of 255. (N,)
+
+    Decoders that enlarge their maps by steps of two may leave patterns of periods 2, 4 and 8 pixels. x, like:
+    (N, C, H, W) in [-1, 1]. The smooth regions are squares of 16 pixels in which the grey levels of `like`, the photo,
+    have a standard deviation below `smooth`. NaN for a picture that has none.
+    """
+    side = 16
+
+    def squares(image: Tensor) -> Tensor:  # (N, side, side, how many), in grey levels
+        grey = 127.5 * image.cpu().double().mean(1, keepdim=True)
+        return F.unfold(grey, side, stride=side).unflatten(1, (side, side))
+
+    window = torch.hann_window(side, periodic=False, dtype=torch.float64)
+    window2d = (window[:, None] * window)[..., None]
+    flat = squares(like).flatten(1, 2).std(1) < smooth  # (N, how many)
+    values = squares(x)
+    spectrum = torch.fft.fft2((values - values.mean((1, 2), keepdim=True)) * window2d, dim=(1, 2)).abs().square()
+    periodic = torch.zeros(side, side, dtype=torch.float64)
+    periodic[:: side // 8, :: side // 8] = 1  # multiples of an eighth: periods of 8, 4 and 2 pixels, and 8/3
+    periodic[0, 0] = 0
+    power = (spectrum * periodic[..., None]).sum((1, 2)) / window2d.sum().square()  # exact for a wave of such a period
+    return ((power * flat).sum(1) / flat.sum(1)).sqrt()
+
+
+# Of linear sRGB, IEC 61966-2-1.
+_XYZ = torch.tensor([[0.4124, 0.3576, 0.1805], [0.2126, 0.7152, 0.0722], [0.0193, 0.1192, 0.9505]], dtype=torch.float64)
+
+
 class Probe(NamedTuple):
     """A linear classifier of features."""
 

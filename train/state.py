@@ -13,7 +13,7 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 from torch.utils.checkpoint import checkpoint
@@ -27,7 +27,7 @@ from unit.discriminator import (
     PatchDiscriminator,
     ProjectedDiscriminator,
 )
-from unit.hub import load_pretrained
+from unit.hub import DISCRIMINATORS, find_checkpoint, load_pretrained
 from unit.pipeline import best_dtype, memory_format
 from unit.unit import UNIT
 
@@ -82,6 +82,7 @@ class TrainState:
         look, discriminator = build_discriminators(config)
         if config.init and not checkpoints(config.run_dir):
             start_from(config.init, model)
+            discriminators_from(config.init, look, discriminator)
         for net in (model, look, discriminator):
             net.to(device).to(memory_format=memory_format(device))
         ema = copy.deepcopy(model).requires_grad_(False).eval()
@@ -251,6 +252,28 @@ def start_from(source: str, model: UNIT) -> None:
         if theirs != ours:
             raise ValueError(f"--init {source} has {name} {theirs}, and this run {ours}: set --model to the same.")
     model.load_state_dict(weights)
+
+
+def discriminators_from(source: str, look: nn.Module, discriminator: Discriminators) -> None:
+    """Go on with the discriminators that an exported model was trained against, if they lie beside it.
+
+    They are those of `train export --with-discriminators`. If this run's are of another kind, they start anew.
+    """
+    path = find_checkpoint(source, training=True) / DISCRIMINATORS
+    if not path.is_file():
+        return
+    try:
+        tensors = {name: tensor.float() for name, tensor in load_file(path).items()}
+    except SafetensorError as error:
+        raise ValueError(f"{path} cannot be read ({error}): remove it to start with new discriminators.") from None
+    mine = {f"{prefix}.{key}": value for prefix, net in (("look", look), ("discriminator", discriminator))
+            for key, value in net.state_dict().items() if not key.startswith("backbone.")}  # fmt: skip
+    if {k: t.shape for k, t in mine.items()} != {k: t.shape for k, t in tensors.items()}:
+        print(f"The discriminators beside {source} are of another kind: this run starts with new ones.")
+        return
+    with torch.no_grad():
+        for name, tensor in mine.items():
+            tensor.copy_(tensors[name])
 
 
 def grow(weights: dict[str, Tensor], n_res: int) -> dict[str, Tensor]:

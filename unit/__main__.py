@@ -19,7 +19,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from tqdm import tqdm  # type: ignore[import-untyped]
 
 from unit.benchmark import CONFIGS, SIZES, benchmark, page
-from unit.faces import cut, find_face, paste
+from unit.faces import Box, centred, cut, find_faces, paste
 from unit.hub import CARD, CONFIG, WEIGHTS, find_checkpoint, load_pretrained, write_atomic
 from unit.images import SUFFIXES, load_image
 from unit.pipeline import Translator
@@ -34,7 +34,7 @@ examples:
   python -m unit translate garden.jpg --to winter -o garden_winter.png
   python -m unit translate photos more/*.jpg --to winter -o winter_photos
   python -m unit translate garden.jpg --to winter -o out --temperature 1 --grain 8 --seed 3
-  python -m unit translate cat.jpg --to dog --face -o dog.png
+  python -m unit translate cat.jpg --to dog -o dog.png
   torchrun --nproc-per-node 8 -m unit translate photos --to winter -o winter_photos
   python -m unit sample --model checkpoints/summer2winter --count 4 -o pairs
   python -m unit interpolate one.jpg two.jpg --to winter -o steps
@@ -101,15 +101,18 @@ def translate(options: argparse.Namespace) -> int:
     drawn = failed = 0
     with _told_to_stop() as told:
         translator = _translator(options, _gpu(local))
-        settings = _settings(options)
+        if options.face and not translator.config.whole:
+            raise UsageError("this model translates whole photos, not faces: leave out --face.")
+        of_faces = translator.config.whole and options.face is not False
+        settings = _settings(options, of_faces)
         _sweep({output for _, output in share})
         todo = [job for job in share if named or options.again or not _is_drawn(*job, settings)]
         for source, output in tqdm(todo, unit="photo", disable=rank > 0 or None):  # None: no bar where nobody watches
             if told:
                 break
             try:
-                photo = load_image(source) if options.face else None
-                box = find_face(photo) if photo else None
+                photo = load_image(source) if of_faces else None
+                box = _face(photo, source, always=bool(options.face)) if photo else None
                 drawing = translator.draw(
                     cut(photo, box) if photo and box else source,
                     options.to, temperature=options.temperature, grain=options.grain, seed=options.seed,
@@ -246,8 +249,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     c.add_argument("--grain", type=_count, default=1, help="size of the noise in latent pixels (default: 1)")
     c.add_argument(
-        "--face", action="store_true", help="draw only the face of a cat or dog, found as the page does, in its place"
-    )
+        "--face", action=argparse.BooleanOptionalAction, help="translate only the face of a cat or dog, in its place: "
+        "always (in the middle, where none is found) or never (default: where one is found, if the model is of faces)"
+    )  # fmt: skip
     c.add_argument("--again", action="store_true", help="draw what is there already anew")
     c.set_defaults(run=translate)
 
@@ -413,10 +417,18 @@ def _identity(path: Path) -> object:
     return status.st_dev, status.st_ino
 
 
-def _settings(options: argparse.Namespace) -> bytes:
+def _face(photo: Image.Image, source: Path, *, always: bool) -> Box | None:
+    """The face to translate; None, and a word about it, where none is found and the whole photo is to be taken."""
+    if found := find_faces(photo):
+        return found[0]
+    tqdm.write(f"{source}: no face was found, so {'the middle' if always else 'all'} of it is taken", file=sys.stderr)
+    return centred(photo.size) if always else None
+
+
+def _settings(options: argparse.Namespace, of_faces: bool) -> bytes:
     """A checksum of all but the photo that decides what is drawn."""
     noise = (options.temperature, options.grain, options.seed) if options.temperature else None
-    digest = hashlib.blake2b(repr((options.to, noise, *["face"] * options.face)).encode())
+    digest = hashlib.blake2b(repr((options.to, noise, *["face"] * of_faces, *["always"] * bool(options.face))).encode())
     folder = find_checkpoint(options.model or _default_model(options.to), revision=options.revision)
     for name in (CONFIG, WEIGHTS):
         digest.update((folder / name).read_bytes())

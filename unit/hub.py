@@ -23,9 +23,10 @@ from torch import Tensor
 from unit.unit import UNIT, UNITConfig
 
 CONFIG, WEIGHTS, CARD, METRICS = "config.json", "model.safetensors", "README.md", "metrics.json"
+DISCRIMINATORS = "discriminators.safetensors"  # for those who train on; translating does without
 NEEDED = CONFIG, WEIGHTS, CARD
 # All that belongs to a checkpoint, but for the folder examples. What else lies beside it is its owner's business.
-FILES = (CONFIG, WEIGHTS, CARD, METRICS, "metrics.md", "samples.jpg", "training.json")
+FILES = (CONFIG, WEIGHTS, DISCRIMINATORS, CARD, METRICS, "metrics.md", "samples.jpg", "training.json")
 WAITS = (2, 4, 8, 16, 32)  # seconds before each new attempt to upload
 T = TypeVar("T")
 
@@ -92,17 +93,21 @@ def load_pretrained(source: str | Path, *, revision: str | None = None) -> UNIT:
     return model.eval().requires_grad_(False)
 
 
-def find_checkpoint(source: str | Path, *, revision: str | None = None, whole: bool = False) -> Path:
+def find_checkpoint(
+    source: str | Path, *, revision: str | None = None, whole: bool = False, training: bool = False
+) -> Path:
     """The folder that holds the checkpoint, downloaded first if `source` is a repository of the Hub.
 
     whole: with all that a page shows beside it, its measures and examples, which a network does without.
+    training: with the discriminators, if there are any.
     """
     folder = Path(source)
     if not folder.is_dir():
         # A string like owner/name may also be a path with a slip in it. If its parent is here, a path is meant.
         if isinstance(source, Path) or not re.fullmatch(r"\w[\w.-]*/\w[\w.-]*", source) or folder.parent.is_dir():
             raise CheckpointError(f"There is no folder {source}.")
-        folder = _download(source, revision, (*NEEDED, METRICS, "examples/*") if whole else NEEDED)
+        shown, learnt_with = (METRICS, "examples/*") * whole, (DISCRIMINATORS,) * training
+        folder = _download(source, revision, (*NEEDED, *shown, *learnt_with))
     elif revision is not None:
         raise CheckpointError(f"{source} is a folder, which has no revisions: leave the revision out.")
     if not (folder / CONFIG).is_file():

@@ -109,7 +109,9 @@ def space_files(
     models: Sequence[str] = (), *, hardware: str = CPU, card: str | None = None, closed: Sequence[str] = ()
 ) -> dict[str, bytes]:
     """The files of a Space, by their path in it. card: the README.md it has; closed: those models not open to all."""
-    program = sorted(path for path in (ROOT / "unit").rglob("*") if path.suffix in (".py", ".css", ".js"))
+    program = sorted(
+        path for path in (ROOT / "unit").rglob("*") if path.suffix in (".py", ".css", ".js", ".safetensors")
+    )
     paths = [ROOT / "app.py", ROOT / "LICENSE", *program]
     files = {path.relative_to(ROOT).as_posix(): path.read_bytes() for path in paths}
     if models:
