@@ -159,6 +159,16 @@ def build_demo(models: Mapping[str, Translator], checkpoints: Path = CHECKPOINTS
     return demo.queue(max_size=32)
 
 
+def port_asked_for(value: str) -> int | None:
+    """The port that the environment names; None: any free one. Kubernetes sets such variables to addresses."""
+    if not value.strip() or value.strip() == "0":
+        return None
+    number = value.strip().rpartition(":")[2]
+    if not number.isdecimal() or not 0 < int(number) < 65536:
+        sys.exit(f"GRADIO_SERVER_PORT is {value!r}: it must be a port from 1 to 65535, or unset.")
+    return int(number)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description="UNIT in the browser.")
     parser.add_argument("--checkpoints", type=Path, default=CHECKPOINTS, help="a folder of model folders")
@@ -171,7 +181,7 @@ def main() -> None:
             "or set UNIT_MODELS to models on the Hugging Face Hub."
         )
     signal.signal(signal.SIGTERM, lambda *_: sys.exit())  # what is tidied up at the end is tidied up then, too
-    port = int(os.environ.get("GRADIO_SERVER_PORT", 0)) or None  # one that is asked for is not to be another
+    port = port_asked_for(os.environ.get("GRADIO_SERVER_PORT", ""))  # which is then not to be another
     with own_folder() as folder:
         demo = build_demo(models, checkpoints, notice)
         forget_in(folder)

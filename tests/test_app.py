@@ -305,3 +305,16 @@ def test_a_port_that_is_taken_is_one_sentence(checkpoints, tmp_path):
     assert f"Cannot find empty port in range: {port}-{port}" in done.stderr
     assert "Traceback" not in done.stderr
     assert not list(tmp_path.glob("unit-page-*"))
+
+
+@pytest.mark.parametrize(
+    ("value", "port"), [("", None), ("0", None), (" 7861 ", 7861), ("tcp://10.0.0.1:8080", 8080)], ids=str
+)
+def test_the_port_that_is_asked_for(value, port):
+    assert app.port_asked_for(value) == port
+
+
+@pytest.mark.parametrize("value", ["99999", "http", "tcp://10.0.0.1", "-1"])
+def test_no_port_is_one_sentence(value):
+    with pytest.raises(SystemExit, match="it must be a port from 1 to 65535, or unset"):
+        app.port_asked_for(value)

@@ -1,6 +1,7 @@
 """python -m unit: files in, files out, and one line for everything that goes wrong."""
 
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -15,7 +16,7 @@ from PIL import Image
 
 from unit import UNIT, Translator, UNITConfig, __main__, load_pretrained, save_pretrained
 from unit.__main__ import flops, main
-from unit.faces import centred, cut
+from unit.faces import Box, centred, cut, paste
 from unit.hub import write_atomic
 
 ROOT = Path(__file__).parent.parent
@@ -77,20 +78,86 @@ def test_noise_options_reach_the_translator(here: Path, model: list[str], tiny_c
     assert Image.open("b.png").tobytes() == expected.tobytes()
 
 
-def test_only_the_face_is_drawn(here: Path, model: list[str], tiny_checkpoint: Path) -> None:
-    """Where none is to be seen, it is taken to be in the middle. Whether one is found: tests/test_faces.py."""
+@pytest.fixture
+def of_faces(tmp_path: Path) -> Path:
+    """A model of faces, too small to draw any."""
+    torch.manual_seed(0)
+    config = UNITConfig(dim=4, n_res=1, whole=True, image_size=32, domain_a="cat", domain_b="dog")
+    save_pretrained(UNIT(config), tmp_path / "of-faces")
+    return tmp_path / "of-faces"
+
+
+def test_the_face_step_comes_by_itself(here: Path, of_faces: Path, monkeypatch: pytest.MonkeyPatch, capsys) -> None:
+    """Where a face is found, it is translated in its place. Whether one is found: tests/test_finder.py."""
     Image.effect_noise((80, 40), 60).convert("RGB").save("a.png")
-    command = ["translate", "a.png", "--to", "winter", *model]
-    assert main([*command, "-o", "b.png", "--face"]) == 0
-    with Image.open("a.png") as before, Image.open("b.png") as after:
-        middle = (30, 10, 50, 30)
-        drawn = Translator.from_pretrained(tiny_checkpoint).translate(cut(before, centred(before.size)), "winter")
-        assert after.crop(middle).tobytes() == drawn.crop((10, 10, 30, 30)).tobytes()
-        assert after.crop((0, 0, 20, 40)).tobytes() == before.crop((0, 0, 20, 40)).tobytes()
-    for face in ([], ["--face"]):  # another picture, so it is drawn again
+    command, translator = ["translate", "a.png", "--to", "dog", "--model", str(of_faces)], Translator
+    whole = translator.from_pretrained(of_faces).translate("a.png", "dog").tobytes()
+    assert main([*command, "-o", "none.png"]) == 0
+    assert Image.open("none.png").tobytes() == whole
+    assert "a.png: no face was found, so all of it is taken" in capsys.readouterr().err
+
+    with Image.open("a.png") as before:
+        for box, name, options in (
+            (centred(before.size), "middle.png", ["--face"]),
+            (Box(40, 4, 32), "found.png", []),
+            (Box(40, 4, 32), "never.png", ["--no-face"]),
+        ):
+            if options != ["--face"]:
+                monkeypatch.setattr(__main__, "find_faces", lambda image: [Box(40, 4, 32), Box(2, 2, 16)])
+            assert main([*command, "-o", name, *options]) == 0
+            drawn = translator.from_pretrained(of_faces).translate(cut(before, box), "dog")
+            expected = whole if name == "never.png" else paste(before, drawn, box).tobytes()
+            assert Image.open(name).tobytes() == expected
+    for options in ([], ["--no-face"]):  # another picture, so it is drawn again
         before_it = sorted(p.stat().st_mtime_ns for p in Path("out").glob("*"))
-        assert main([*command, "-o", "out", *face]) == 0
+        assert main([*command, "-o", "out", *options]) == 0
         assert sorted(p.stat().st_mtime_ns for p in Path("out").glob("*")) != before_it
+
+
+def test_a_model_of_whole_photos_has_no_face_step(here: Path, model: list[str], capsys) -> None:
+    photo("a.png")
+    assert main(["translate", "a.png", "--to", "winter", "-o", "b.png", "--face", *model]) == 2
+    assert "this model translates whole photos, not faces: leave out --face" in capsys.readouterr().err
+    assert not Path("b.png").exists()
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["translate", "a.png", "--to", "winter", "-o", "taken/out"],
+        ["translate", "a.png", "--to", "winter", "-o", "taken/out/b.png"],
+        ["sample", "-o", "taken/out"],
+        ["interpolate", "a.png", "a.png", "--to", "winter", "-o", "taken/out"],
+    ],
+    ids=lambda command: command[0],
+)
+def test_a_folder_that_cannot_be_made_is_said_before_the_work(here: Path, model, command, capsys, monkeypatch) -> None:
+    photo("a.png")
+    Path("taken").write_text("a file")
+    for name in ("draw", "sample", "interpolate"):
+        monkeypatch.setattr(Translator, name, lambda *_, **__: pytest.fail("it works before it knows where to write"))
+    assert main([*command, *model]) == 2
+    assert re.search(r"-o taken/out cannot be written to \(.+\): choose another folder", capsys.readouterr().err)
+
+
+def test_heic_photos_without_a_reader_and_thumbnails_of_systems(here: Path, model, capsys, monkeypatch) -> None:
+    monkeypatch.setattr(__main__, "SUFFIXES", frozenset({".jpg", ".png"}))
+    for name in ("in/a.jpg", "in/@eaDir/a.jpg/SYNOPHOTO_THUMB_M.jpg", "in/__MACOSX/a.jpg"):
+        photo(name)
+    Path("in/b.HEIC").write_bytes(b"heic")
+    assert main(["translate", "in", "--to", "winter", "-o", "out", *model]) == 0
+    assert files("out") == ["a.png"]
+    assert "1 HEIC pictures cannot be read and are left out: pip install pillow-heif" in capsys.readouterr().err
+
+
+def test_names_that_a_terminal_cannot_show_end_nothing(here: Path, model: list[str]) -> None:
+    photo("in/\u96ea.png")
+    (here / "in" / os.fsdecode(b"caf\xe9.png")).write_bytes(Path("in/\u96ea.png").read_bytes()[:60])
+    process = start("unit", "translate", "in", "--to", "winter", "-o", "out", *model, PYTHONIOENCODING="latin-1")
+    _, errors = process.communicate(timeout=100)
+    assert process.returncode == 1
+    assert "damaged or cut short" in errors
+    assert files("out") == ["\u96ea.png"]
 
 
 def test_a_folder_keeps_its_shape(here: Path, model: list[str]) -> None:
@@ -211,9 +278,6 @@ def test_failures_are_status_1(here: Path, model: list[str], capsys: pytest.Capt
     photo("a.png")
     assert main(["translate", "a.png", "--to", "winter", "-o", "out", "--model", "./empty"]) == 1
     assert capsys.readouterr().err == "./empty is not a checkpoint: it has no config.json.\n"
-    Path("blocked").write_text("a file")
-    assert main(["sample", "-o", "blocked/deeper", *model]) == 1
-    assert capsys.readouterr().err.count("\n") == 1
     assert main(["translate", "a.png", "--to", "winter", "-o", "x", "--temperature", "-1", *model]) == 1
     assert capsys.readouterr().err == "a.png: temperature is -1.0: it must be 0 or more\n"
 

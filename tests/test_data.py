@@ -33,6 +33,7 @@ from train.data import (
     list_photos,
     random_crop,
     random_window,
+    reading,
 )
 from train.loop import train
 from unit import UNITConfig
@@ -383,10 +384,61 @@ def test_the_report_and_what_is_refused_at_once(data, tmp_path):
     assert report.endswith("read from the files each time")
     with pytest.raises(DataError, match=r"is not a folder. --data needs a folder that holds trainA and trainB"):
         check_data(make_config(tmp_path / "none"))
-    with pytest.raises(DataError, match=r"trainA has 0 photos.*trainB has 0 photos"):
+    with pytest.raises(DataError, match=r"no folder \S+trainA: --data names a folder.*no folder \S+trainB"):
         check_data(make_config(tmp_path))
     with pytest.raises(DataError, match=r"--min-crop is 0.0: it is a share"):
         check_data(make_config(data, min_crop=0.0))
+
+
+@pytest.mark.parametrize(
+    ("given", "made", "said"),
+    [
+        (
+            "photos/trainA",
+            ["photos/trainA", "photos/trainB"],
+            r"holds 9 pictures: did you mean --data \S*photos\?",
+        ),
+        ("photos", ["photos/TrainA", "photos/trainB"], r"but TrainA: give it the name trainA"),
+        ("photos", ["photos/train/A", "photos/train/B"], r"but \S*train/A: move that to \S*trainA"),
+    ],
+)
+def test_a_folder_that_is_not_where_one_thinks(given, made, said, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for folder in made:
+        Path(folder).mkdir(parents=True)
+        for i in range(9):
+            Image.new("RGB", (40, 40)).save(f"{folder}/{i}.png")
+    with pytest.raises(DataError, match=said):
+        check_data(make_config(Path(given), cache=False))
+
+
+def test_too_little_shared_memory_is_said_before_the_first_step(scenes, monkeypatch):
+    config = make_config(scenes, workers=2, batch_size=4)  # two readers, each four batches of 8 x 3 x 32 x 32 floats
+    usage = shutil.disk_usage("/")
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: usage._replace(free=2 * 4 * 8 * 3 * 32 * 32 * 4 - 1))
+    with (
+        pytest.raises(DataError, match=r"2 readers need up to 1 MB .*--shm-size 2g\), or set --workers 0"),
+        reading(config, 0),
+    ):
+        pass
+    with reading(dataclasses.replace(config, workers=0), 0) as loaded:
+        next(loaded)
+
+
+def test_folders_of_thumbnails_hold_no_photos(tmp_path):
+    for folder in ("", "@eaDir/1.jpg", "__MACOSX", ".AppleDouble", "holiday"):
+        (tmp_path / folder).mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (8, 8)).save(tmp_path / folder / "a.jpg")
+    assert list_photos(tmp_path) == [tmp_path / "a.jpg", tmp_path / "holiday" / "a.jpg"]
+
+
+def test_heic_photos_that_cannot_be_read_are_counted(tmp_path, monkeypatch):
+    monkeypatch.setattr("train.data.SUFFIXES", frozenset({".jpg"}))
+    for name in ("trainA", "trainB"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "IMG_1.HEIC").touch()
+    with pytest.raises(DataError, match=r"1 HEIC pictures in it cannot be read: pip install pillow-heif"):
+        check_data(make_config(tmp_path))
 
 
 def test_the_report_says_how_no_crop_is_enlarged(data):
@@ -429,9 +481,7 @@ def test_a_photo_that_breaks_in_an_epoch_is_replaced_by_the_next_one(data, capsy
         unreadable.add(names)
     assert len(unreadable) == 1
     assert capsys.readouterr().out.count("another photo stands in for it") == 1
-    with pytest.raises(
-        DataError, match=r"^trainA: 2 of 10 photos cannot .*--max-unreadable.*The first: trainA/001.jpg"
-    ):
+    with pytest.raises(DataError, match=r"^trainA: 2 of 10 photos cannot .*--max-unreadable.*They are: trainA/001.jpg"):
         unreadable.add(["trainA/001.jpg"])
 
 

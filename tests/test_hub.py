@@ -13,7 +13,7 @@ from hub_server import Clients, Hub, Repo
 from safetensors.torch import load_file, save_file
 
 from unit import UNIT, UNITConfig, load_pretrained, save_pretrained
-from unit.hub import CheckpointError
+from unit.hub import CheckpointError, find_checkpoint
 
 pytest_plugins = ["hub_server"]
 TINY = UNITConfig(dim=4, n_res=1, n_res_shared=2, domain_a="dog", domain_b="cat", channels_b=1, image_size=64)
@@ -307,3 +307,20 @@ def test_a_private_model_needs_a_token(
     hub.repos["owner/private"].commit("main", {p.name: p.read_bytes() for p in tiny_checkpoint.iterdir()}, "model")
     done = clients.run(load_all([("owner/private", None)]), hub, tmp_path, HF_TOKEN=token)
     assert done.stdout.splitlines() == [outcome]
+
+
+def test_a_model_may_be_named_by_a_file_of_it_or_by_its_address(tiny_checkpoint: Path, monkeypatch) -> None:
+    for name in ("model.safetensors", "config.json"):
+        assert find_checkpoint(tiny_checkpoint / name) == tiny_checkpoint
+        assert find_checkpoint(str(tiny_checkpoint / name)) == tiny_checkpoint
+    asked: list[str] = []
+    monkeypatch.setattr("unit.hub._download", lambda repo, *_: asked.append(repo) or tiny_checkpoint)
+    for address in ("https://huggingface.co/owner/name", "https://hf.co/owner/name/tree/main?x=1", "owner/name"):
+        assert find_checkpoint(address) == tiny_checkpoint
+    assert asked == ["owner/name"] * 3
+
+
+def test_a_run_is_no_model_yet(tmp_path: Path) -> None:
+    (tmp_path / "step-00000002.safetensors").touch()
+    with pytest.raises(CheckpointError, match=r"is a training run: python -m train export \S+ checkpoints/NAME"):
+        find_checkpoint(tmp_path)

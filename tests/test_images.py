@@ -159,6 +159,114 @@ def test_a_profile_that_says_nothing_new_changes_nothing(profile: bytes | str, s
     assert pixel(load_image(tmp_path / "photo.png")) == ((90,) * 3 if mode == "L" else colour)
 
 
+@pytest.mark.parametrize("called", ["sRGB mine", "mine"])
+def test_a_profile_is_judged_by_its_content_and_not_by_its_name(called: str, swapped: bytes, tmp_path: Path) -> None:
+    """Reverse of the usual: sRGB under another name changes nothing, another profile that is called sRGB does."""
+    plain = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    name, other = "sRGB".encode("utf-16-be"), "mine".encode("utf-16-be")
+    image = Image.new("RGB", (4, 4), (200, 100, 50))
+    if called == "mine":
+        image.save(tmp_path / "photo.png", icc_profile=plain.replace(name, other))
+        assert pixel(load_image(tmp_path / "photo.png")) == (200, 100, 50)
+    else:
+        image.save(tmp_path / "photo.png", icc_profile=swapped.replace("swap".encode("utf-16-be"), name))
+        np.testing.assert_allclose(pixel(load_image(tmp_path / "photo.png")), (100, 200, 50), atol=1)
+
+
+def exif_of(*entries: bytes, extra: bytes = b"") -> bytes:
+    """EXIF with orientation 6 and other entries, little-endian."""
+    turned = struct.pack("<HHI", 0x112, 3, 1) + struct.pack("<HH", 6, 0)
+    body = struct.pack("<H", 1 + len(entries)) + turned + b"".join(entries) + struct.pack("<I", 0)
+    return b"Exif\0\0II*\0" + struct.pack("<I", 8) + body + extra
+
+
+@pytest.mark.parametrize("odd", ["none", "a shutter of -1 / 0", "below the sea"])
+def test_metadata_that_cannot_be_written_back_does_not_cost_the_orientation(odd: str, tmp_path: Path) -> None:
+    after = 8 + 2 + 24 + 4  # where what does not fit into an entry lies
+    exif = {
+        "none": exif_of(),
+        "a shutter of -1 / 0": exif_of(struct.pack("<HHII", 0x9201, 10, 1, after), extra=struct.pack("<ii", -1, 0)),
+        "below the sea": exif_of(
+            struct.pack("<HHII", 0x8825, 4, 1, after),
+            extra=struct.pack("<HHHIIIii", 1, 6, 10, 1, after + 18, 0, -5, 1),
+        ),
+    }[odd]
+    image = Image.new("RGB", (40, 20), "blue")
+    image.paste("red", (0, 0, 20, 20))
+    image.save(tmp_path / "phone.jpg", exif=exif, quality=95)
+    upright = load_image(tmp_path / "phone.jpg")
+    assert upright.size == (20, 40)
+    assert upright.getpixel((10, 5))[0] > 200
+    assert upright.getpixel((10, 35))[2] > 200
+
+
+def chunk(kind: bytes, data: bytes) -> bytes:
+    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+
+def png(width: int, height: int, depth: int, colour: int, rows: bytes, *chunks: bytes) -> bytes:
+    header = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, depth, colour, 0, 0, 0))
+    end = chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
+    return b"\x89PNG\r\n\x1a\n" + header + b"".join(chunks) + end
+
+
+def test_two_megabytes_of_text_or_profile_are_no_damage(tmp_path: Path) -> None:
+    text = chunk(b"iTXt", b"workflow\0\1\0\0\0" + zlib.compress(b"{node} " * 300_000))
+    profile = chunk(b"iCCP", b"big\0\0" + zlib.compress(bytes(2_000_000)))
+    for extra in (text, profile):
+        (tmp_path / "long.png").write_bytes(png(2, 1, 8, 2, bytes([0, 10, 20, 30, 40, 50, 60]), extra))
+        assert load_image(tmp_path / "long.png").tobytes() == bytes([10, 20, 30, 40, 50, 60])
+
+
+@pytest.mark.parametrize("depth", [1, 2, 4, 8, 16])
+def test_a_transparent_grey_of_any_depth_is_white(depth: int, tmp_path: Path) -> None:
+    """Two pixels: the first is of the grey that is transparent, 1 (of 16 bits, 20000), the second black."""
+    clear = 20000 if depth == 16 else 1  # of fewer bits than 8, one byte holds both pixels
+    row = {8: bytes([clear % 256, 0]), 16: struct.pack(">HH", clear, 0)}.get(depth) or bytes([1 << (8 - depth)])
+    trns = chunk(b"tRNS", struct.pack(">H", clear))
+    (tmp_path / "grey.png").write_bytes(png(2, 1, depth, 0, b"\0" + row, trns))
+    assert load_image(tmp_path / "grey.png").tobytes() == bytes([255] * 3 + [0] * 3)
+
+
+@pytest.mark.parametrize("depth", [8, 16])
+def test_a_transparent_colour_of_either_depth_is_white(depth: int, tmp_path: Path) -> None:
+    clear, red = ((0x4012, 0x0034, 0x4012), (0xF000, 0, 0)) if depth == 16 else ((0x40, 0, 0x40), (0xF0, 0, 0))
+    row = b"".join(struct.pack(">H" if depth == 16 else ">B", value) for value in (*clear, *red))
+    (tmp_path / "colour.png").write_bytes(png(2, 1, depth, 2, b"\0" + row, chunk(b"tRNS", struct.pack(">3H", *clear))))
+    assert load_image(tmp_path / "colour.png").tobytes() == bytes([255] * 3 + [240, 0, 0])
+
+
+@pytest.mark.parametrize("bits", [8, 16])
+def test_a_scan_in_which_zero_is_white_is_no_negative(bits: int, tmp_path: Path) -> None:
+    values = (0, 100, 255)
+    data = b"".join(struct.pack("<H" if bits == 16 else "<B", v * (257 if bits == 16 else 1)) for v in values)
+    tags = [(256, 3), (257, 1), (258, bits), (259, 1), (262, 0), (273, 8), (277, 1), (278, 1), (279, len(data))]
+    entries = b"".join(struct.pack("<HHII", tag, 4, 1, value) for tag, value in tags)
+    start = 8 + len(data) + len(data) % 2
+    file = b"II*\0" + struct.pack("<I", start) + data.ljust(start - 8, b"\0") + struct.pack("<H", len(tags)) + entries
+    (tmp_path / "scan.tif").write_bytes(file + struct.pack("<I", 0))
+    assert load_image(tmp_path / "scan.tif").convert("L").tobytes() == bytes(255 - v for v in values)
+
+
+def test_pictures_come_as_arrays_bytes_and_files_too(tmp_path: Path) -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (4, 6, 3), np.uint8)
+    image = Image.fromarray(pixels)
+    image.save(tmp_path / "a.png")
+    data = (tmp_path / "a.png").read_bytes()
+    with (tmp_path / "a.png").open("rb") as file:
+        for source in (pixels, data, bytearray(data), io.BytesIO(data), file):
+            assert load_image(source).tobytes() == image.tobytes()
+    assert load_image(pixels[..., 0]).tobytes() == load_image(Image.fromarray(pixels[..., 0])).tobytes()
+    assert load_image(pixels[..., :1]).tobytes() == load_image(pixels[..., 0]).tobytes()
+    assert load_image(np.dstack([pixels, np.zeros((4, 6), np.uint8)])).tobytes() == b"\xff" * pixels.size  # unseen
+    wrong = [pixels / 255, pixels[None], pixels[..., :2], np.empty((0, 3), np.uint8)]
+    for source, message in [(array, "is no picture: give uint8") for array in wrong] + [
+        (b"", "is empty"), (b"no picture", "is not a picture"), (7, "int is no picture"), (None, "NoneType is no"),
+    ]:  # fmt: skip
+        with pytest.raises(ImageError, match=message):
+            load_image(source)
+
+
 def test_sixteen_bit_colour_is_within_a_level(tmp_path: Path) -> None:
     values = np.random.default_rng(0).integers(0, 65536, (5, 7, 3)).astype(">u2")
     rows = b"".join(b"\0" + row.tobytes() for row in values)

@@ -8,6 +8,7 @@ import multiprocessing
 import os
 import random
 import resource
+import shutil
 import signal
 import subprocess
 import sys
@@ -276,6 +277,22 @@ def test_the_schedule_may_follow_the_clock():
     config = TrainConfig(data="", steps=100, minutes=2.0, schedule="linear")
     assert [schedule(config, 10, seconds) for seconds in (0, 60, 90, 120, 200)] == [1, 1, 0.5, 0, 0]
     assert schedule(config, 75, 60) == 0.5  # whichever is further
+
+
+def test_two_experiments_do_not_share_the_default_folder(config, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    first = dataclasses.replace(config, run_dir=TrainConfig.run_dir, steps=1)
+    train(first)
+    other = shutil.copytree(config.data, tmp_path / "other")
+    with pytest.raises(ValueError, match=r"runs/unit, where runs go .* holds one on .*Choose a --run-dir"):
+        train(dataclasses.replace(first, data=str(other), steps=2))
+    assert train(dataclasses.replace(first, data=str(other), run_dir=tmp_path / "mine")).parent == tmp_path / "mine"
+
+
+def test_init_of_a_run_that_goes_on_is_said_to_change_nothing(config, tmp_path, capsys):
+    train(dataclasses.replace(config, steps=1))
+    train(dataclasses.replace(config, steps=2, init="owner/elsewhere"))
+    assert "--init owner/elsewhere is for new runs, and changes nothing here" in capsys.readouterr().out
 
 
 def test_a_run_by_the_clock_ends_by_itself_and_is_then_finished(config):

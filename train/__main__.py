@@ -17,6 +17,8 @@ import importlib
 import sys
 from collections.abc import Sequence
 
+from unit.system import print_anything
+
 COMMANDS = (
     "plan",
     "report",
@@ -32,6 +34,7 @@ COMMANDS = (
 
 def main(arguments: Sequence[str] | None = None) -> int:
     arguments = sys.argv[1:] if arguments is None else arguments
+    print_anything()
     if arguments and arguments[0] in COMMANDS:
         return importlib.import_module(f"train.{arguments[0]}").main(arguments[1:])
     return train_command(arguments)

@@ -3,6 +3,7 @@
 import functools
 import math
 import random
+import shutil
 import signal
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -22,8 +23,11 @@ from train.cache import RATIO, Look, Recipe, look_through, open_photos
 from train.config import TrainConfig
 from train.parallel import rank, world
 from train.source import DataError, find_data, list_photos
-from unit.images import ImageError, load_image, to_tensor
+from unit.images import SUFFIXES, ImageError, load_image, to_tensor
 
+AHEAD = 4  # batches that each reader makes in advance
+SILENCE = 600  # seconds without a batch after which a reader is taken for dead
+FOLDERS = ("trainA", "trainB", "testA", "testB")
 MIN_PHOTOS = 8  # fewer are learnt by heart at once; a discriminator then has nothing to say
 
 
@@ -47,26 +51,59 @@ def check_data(config: TrainConfig) -> str:
     report = [f"{config.data} is revision {root.name}"] if config.data.startswith("hf:") else []
     problems = []
     for name, recipe in _domains(config):
+        if not (root / name).is_dir():
+            problems.append(_no_folder(root, name))
+            continue
         paths = list_photos(root / name)
         if len(paths) < MIN_PHOTOS:
-            problems.append(f"{name} has {len(paths)} photos; at least {MIN_PHOTOS} are needed, better some hundreds.")
+            problems.append(
+                f"{root / name} has {len(paths)} photos; at least {MIN_PHOTOS} are needed, better some hundreds."
+                f"{_unread(root / name)}"
+            )
             continue
         looks, note = look_through(paths, recipe, cache=config.cache, name=name)
         good = [look for look in looks if not isinstance(look, str)]
         bad = [look for look in looks if isinstance(look, str)]
         if not good or _too_many(len(bad), len(paths), config):
-            problems.append(f"{_refusal(name, len(bad), len(paths))} The first: {bad[0]}")
+            problems.append(f"{_refusal(name, len(bad), len(paths))} They are: {_listed(bad)}")
             continue
         sides = sorted(look.side for look in good)
         modes = ", ".join(f"{count} {mode}" for mode, count in Counter(look.mode for look in good).most_common())
         line = f"{name}: {len(good)} photos ({modes}), short side {sides[0]} to {sides[-1]} px"
         line += _enlarging(sorted(good, key=lambda look: look.side)[len(good) // 2], recipe)
         if bad:
-            line += f"; {len(bad)} left out that cannot be read: {' '.join(bad[:5])}{' ...' if bad[5:] else ''}"
+            line += f"; {len(bad)} left out that cannot be read: {_listed(bad)}"
         report.append(f"{line}; {note}")
     if problems:
         raise DataError(" ".join(problems))
     return "\n".join(report)
+
+
+def _no_folder(root: Path, name: str) -> str:
+    """What to say where a folder of photos is missing, with a guess at what was meant."""
+    said = f"There is no folder {root / name}"
+    here = list_photos(root)
+    alike = [path.name for path in root.iterdir() if path.is_dir() and path.name.lower() == name.lower()]
+    nested = root / name[:-1] / name[-1]
+    if alike:
+        return f"{said}, but {alike[0]}: give it the name {name}."
+    if nested.is_dir():
+        return f"{said}, but {nested}: move that to {root / name}."
+    if root.name in FOLDERS and (root.parent / name).is_dir():
+        return f"{said}; {root} holds {len(here)} pictures: did you mean --data {root.parent}?"
+    return f"{said}: --data names a folder that holds trainA and trainB, with the photos of each domain."
+
+
+def _unread(folder: Path) -> str:
+    """A word about files that are pictures of a kind that cannot be read here, if there are any."""
+    heic = sum(path.suffix.lower() in (".heic", ".heif") for path in folder.rglob("*"))
+    if heic and ".heic" not in SUFFIXES:
+        return f" {heic} HEIC pictures in it cannot be read: pip install pillow-heif."
+    return ""
+
+
+def _listed(texts: Sequence[str], most: int = 10) -> str:
+    return " ".join(texts[:most]) + (f" ... and {len(texts) - most} more." if len(texts) > most else "")
 
 
 def _enlarging(look: Look, recipe: Recipe) -> str:
@@ -102,7 +139,7 @@ class Unreadable:
         for domain, total in self.totals.items():
             bad = sorted(name for name in self.names if name.startswith(f"{domain}/"))
             if _too_many(len(bad), total, self.config):
-                raise DataError(f"{_refusal(domain, len(bad), total)} The first: {bad[0]}.")
+                raise DataError(f"{_refusal(domain, len(bad), total)} They are: {_listed(bad)}")
 
 
 def _too_many(bad: int, total: int, config: TrainConfig) -> bool:
@@ -227,7 +264,10 @@ def batches(config: TrainConfig, first_step: int, rank: int = 0, world: int = 1)
         sampler=range(first_step, config.steps),
         batch_size=None,
         num_workers=config.workers,
-        prefetch_factor=4 if config.workers else None,
+        prefetch_factor=AHEAD if config.workers else None,
+        timeout=SILENCE
+        if config.workers
+        else 0,  # a reader that lives but delivers nothing would be waited for for ever
         pin_memory=torch.cuda.is_available(),
         worker_init_fn=_leave_signals_to_the_trainer,
         generator=torch.Generator(),  # it seeds the workers, who have no use for it; else the global one would move on
@@ -240,6 +280,7 @@ def reading(config: TrainConfig, first_step: int) -> Iterator[Iterator[Batch]]:
 
     Left to themselves after an error, they would live on in its traceback, and Python would wait for them for ever.
     """
+    _check_shared_memory(config)
     loaded: Any = iter(batches(config, first_step, rank(), world()))
     try:
         yield loaded
@@ -248,6 +289,23 @@ def reading(config: TrainConfig, first_step: int) -> Iterator[Iterator[Batch]]:
             loaded._shutdown_workers()  # it tells PyTorch, too, that from now on they may end
             for reader in loaded._workers:
                 reader.kill()  # they heed no milder signal
+
+
+def _check_shared_memory(config: TrainConfig, where: Path = Path("/dev/shm")) -> None:
+    """Raises DataError where the readers' batches do not fit into the memory that they pass them on through.
+
+    A reader that cannot put its batch there drops it without a word. Docker gives 64 MB if it is not told otherwise.
+    """
+    if not config.workers or not where.is_dir():
+        return
+    channels = config.model.channels_a + config.model.channels_b
+    batch = 4 * channels * config.batch_size // world() * config.model.image_size**2
+    needed, free = config.workers * AHEAD * batch, shutil.disk_usage(where).free
+    if needed > free:
+        raise DataError(
+            f"{config.workers} readers need up to {needed / 1e6:.0f} MB of shared memory, and {where} has "
+            f"{free / 1e6:.0f} MB free. Give more (docker run --shm-size 2g), or set --workers 0."
+        )
 
 
 def _leave_signals_to_the_trainer(_worker: int) -> None:

@@ -353,11 +353,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     args = parser.parse_args(arguments)
     try:
         results = run(args)
-        print(table(results))  # first: should the disk be full, it is not lost
         out = args.out or Path(args.checkpoint)
-        write_atomic(out / METRICS, (json.dumps(results, indent=1, ensure_ascii=False) + "\n").encode())
-        write_atomic(out / "metrics.md", (table(results) + "\n").encode())
-        write_card(out)  # if there is one that this program wrote
+        try:
+            write_atomic(out / METRICS, (json.dumps(results, indent=1, ensure_ascii=False) + "\n").encode())
+            write_atomic(out / "metrics.md", (table(results) + "\n").encode())
+            write_card(out)  # if there is one that this program wrote
+        finally:
+            print(table(results))  # in any case: should the disk be full, it is not lost
     except (ValueError, OSError) as error:
         print(error, file=sys.stderr)
         return 1

@@ -70,6 +70,8 @@ def train(config: TrainConfig) -> Path:
         side = SideWork(state) if rank() == 0 else None  # logs, grids, measures, pushes: the first process's
         if side:
             print(report, f"going on from {resumed}{state.changes}" if resumed else "", sep="\n")
+            if resumed and config.init:
+                print(f"--init {config.init} is for new runs, and changes nothing here.")
 
         layout, unreadable, unsaved = memory_format(device), Unreadable(config), 0
         heard: list[signal.Signals] = []  # by any of the processes, each of which has a list of its own

@@ -13,7 +13,7 @@ from tqdm import tqdm
 
 from train.cache import cache_home, locked, need_room
 from unit.hub import why_not_had
-from unit.images import SUFFIXES
+from unit.images import SUFFIXES, is_photo_folder
 
 FOLDERS = ("trainA", "trainB", "testA", "testB")
 
@@ -25,11 +25,12 @@ class DataError(ValueError):
 def list_photos(folder: Path) -> list[Path]:
     """Photos under `folder`, at any depth, in an order that does not depend on the file system.
 
-    What is hidden is left out, and so are links to folders, which may lead round in a circle.
+    What is hidden is left out, and folders of thumbnails that systems make, and links to folders, which may lead round
+    in a circle.
     """
     photos = []
     for where, folders, files in os.walk(folder):
-        folders[:] = [name for name in folders if not name.startswith(".")]
+        folders[:] = [name for name in folders if is_photo_folder(name)]
         names = [name for name in files if not name.startswith(".") and Path(name).suffix.lower() in SUFFIXES]
         photos += [Path(where, name) for name in names]
     return sorted(photos)

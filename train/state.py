@@ -182,6 +182,12 @@ class TrainState:
                 raise ValueError(f"no checkpoint in {self.config.run_dir} can be read: move them away to start anew.")
             return None
         path, tensors, metadata = newest
+        learnt_from = json.loads(metadata["config"])["data"]
+        if learnt_from != self.config.data and self.config.run_dir == TrainConfig.run_dir:
+            raise ValueError(
+                f"{self.config.run_dir}, where runs go that have no --run-dir, holds one on {learnt_from}. "
+                f"Choose a --run-dir for this one on {self.config.data}."
+            )
         changed = differences(json.loads(metadata["config"]), json.loads(self.config.to_json()))
         self.changes = f", with other options: {', '.join(changed)}" if changed else ""
         self._load(tensors, path)

@@ -8,6 +8,7 @@ import os
 import re
 import signal
 import sys
+import tempfile
 import textwrap
 from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
@@ -21,8 +22,9 @@ from tqdm import tqdm  # type: ignore[import-untyped]
 from unit.benchmark import CONFIGS, SIZES, benchmark, page
 from unit.faces import Box, centred, cut, find_faces, paste
 from unit.hub import CARD, CONFIG, WEIGHTS, find_checkpoint, load_pretrained, write_atomic
-from unit.images import SUFFIXES, load_image
+from unit.images import SUFFIXES, is_photo_folder, load_image
 from unit.pipeline import Translator
+from unit.system import print_anything
 from unit.unit import UNIT, UNITConfig
 
 CHECKPOINTS = Path(__file__).parent.parent / "checkpoints"
@@ -82,6 +84,7 @@ class UsageError(Exception):
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command. Returns the exit status: 0 done, 1 something failed, 2 not a command (as argparse has it)."""
     options = _parser().parse_args(arguments)
+    print_anything()
     try:
         return options.run(options)
     except UsageError as error:
@@ -101,6 +104,7 @@ def translate(options: argparse.Namespace) -> int:
     drawn = failed = 0
     with _told_to_stop() as told:
         translator = _translator(options, _gpu(local))
+        _check_writable(options.output.parent if named else options.output)
         if options.face and not translator.config.whole:
             raise UsageError("this model translates whole photos, not faces: leave out --face.")
         of_faces = translator.config.whole and options.face is not False
@@ -138,6 +142,7 @@ def translate(options: argparse.Namespace) -> int:
 
 def sample(options: argparse.Namespace) -> int:
     translator = _translator(options)
+    _check_writable(options.output)
     for i, pair in enumerate(translator.sample(options.count, size=options.size, seed=options.seed)):
         for name, image in zip(translator.domains, pair, strict=True):
             _save(image, options.output / f"{i:04d}_{name}.png")
@@ -145,7 +150,9 @@ def sample(options: argparse.Namespace) -> int:
 
 
 def interpolate(options: argparse.Namespace) -> int:
-    images = _translator(options).interpolate(options.first, options.second, options.to, options.steps)
+    translator = _translator(options)
+    _check_writable(options.output)
+    images = translator.interpolate(options.first, options.second, options.to, options.steps)
     inputs = {_identity(options.first), _identity(options.second)}
     for i, image in enumerate(images):
         _save(image, options.output / f"{i:04d}.png", inputs)
@@ -385,8 +392,12 @@ def _jobs(inputs: Sequence[Path], output: Path) -> list[tuple[Path, Path]]:
         while target in jobs:  # tree.jpg and tree.png
             target = target.with_name(f"{target.stem}_{source.suffix[1:]}.png")
         jobs[target] = source
+    left_out = sum(_is_heic(path) for source in inputs if source.is_dir() for path in source.rglob("*"))
+    advice = f"{left_out} HEIC pictures cannot be read and are left out: pip install pillow-heif" if left_out else ""
     if not jobs:
-        raise ValueError(f"there are no pictures in {', '.join(map(str, inputs))}.")
+        raise ValueError(f"there are no pictures in {', '.join(map(str, inputs))}.{f' {advice}.' if advice else ''}")
+    if advice:
+        print(advice, file=sys.stderr)
     return [(source, target) for target, source in jobs.items()]
 
 
@@ -398,10 +409,14 @@ def _pictures(inputs: Sequence[Path], output: Path) -> Iterator[tuple[Path, Path
             continue
         for where, folders, files in os.walk(source):
             # What was drawn before is no input, should it lie in the same folder.
-            folders[:] = sorted(f for f in folders if not f.startswith(".") and not _same(Path(where, f), output))
+            folders[:] = sorted(f for f in folders if is_photo_folder(f) and not _same(Path(where, f), output))
             for name in sorted(files):
                 if not name.startswith(".") and Path(name).suffix.lower() in SUFFIXES:
                     yield Path(where, name), Path(where, name).relative_to(source)
+
+
+def _is_heic(path: Path) -> bool:
+    return path.suffix.lower() in (".heic", ".heif") and path.suffix.lower() not in SUFFIXES
 
 
 def _same(one: Path, other: Path) -> bool:
@@ -454,6 +469,16 @@ def _sweep(outputs: Collection[Path]) -> None:
         for partial in folder.glob(".*.tmp"):
             if folder / partial.name[1:].rsplit(".", 2)[0] in outputs:
                 partial.unlink(missing_ok=True)
+
+
+def _check_writable(folder: Path) -> None:
+    """Make the folder that results go to. Raises UsageError, before any work is done, where none could be written."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise UsageError(f"-o {folder} cannot be written to ({error.strerror}): choose another folder.") from None
 
 
 def _save(image: Image.Image, path: Path, inputs: Collection[object] = (), mark: bytes = b"") -> None:

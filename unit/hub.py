@@ -101,6 +101,7 @@ def find_checkpoint(
     whole: with all that a page shows beside it, its measures and examples, which a network does without.
     training: with the discriminators, if there are any.
     """
+    source = _meant(source)
     folder = Path(source)
     if not folder.is_dir():
         # A string like owner/name may also be a path with a slip in it. If its parent is here, a path is meant.
@@ -111,8 +112,22 @@ def find_checkpoint(
     elif revision is not None:
         raise CheckpointError(f"{source} is a folder, which has no revisions: leave the revision out.")
     if not (folder / CONFIG).is_file():
-        raise CheckpointError(f"{source} is not a checkpoint: it has no {CONFIG}.")
+        run = any(folder.glob("step-*.safetensors"))
+        raise CheckpointError(
+            f"{source} is a training run: python -m train export {source} checkpoints/NAME makes a model of it."
+            if run
+            else f"{source} is not a checkpoint: it has no {CONFIG}."
+        )
     return folder
+
+
+def _meant(source: str | Path) -> str | Path:
+    """The folder or repository that somebody means who names a file in it, or its address on the Hub."""
+    address = re.match(r"https?://(?:hf\.co|huggingface\.co)/([^/?#]+/[^/?#]+)", str(source))
+    if isinstance(source, str) and address:
+        return address[1]
+    path = Path(source)
+    return path.parent if path.name in FILES and path.is_file() else source
 
 
 def checkpoint_files(folder: Path) -> dict[str, bytes]:

@@ -5,14 +5,23 @@ Everything odd about files ends here: beyond this module a picture is upright, o
 
 import contextlib
 import io
+import warnings
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 import torch
-from PIL import Image, ImageCms, ImageOps
+from PIL import ExifTags, Image, ImageCms, PngImagePlugin
 from torch import Tensor
 
 MAX_PIXELS = 100_000_000
+MAX_METADATA = 2**26  # bytes, unpacked: of text and colour profiles in a PNG. Editing histories are often 2 MB.
+SYSTEM_FOLDERS = frozenset({"@eadir", "__macosx", "$recycle.bin", "system volume information"})  # thumbnails, remains
+Photo = str | Path | Image.Image | np.ndarray | bytes | IO[bytes]  # whatever `load_image` takes
+
+PngImagePlugin.MAX_TEXT_CHUNK = PngImagePlugin.MAX_TEXT_MEMORY = MAX_METADATA
+# Pillow warns of pictures that it fears are bombs. `load_image` refuses those by MAX_PIXELS, before they are decoded.
+warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
 
 with contextlib.suppress(ImportError):  # the pictures of some phones, for whoever has installed the reader
     import pillow_heif
@@ -31,8 +40,16 @@ class ImageError(ValueError):
     """A picture cannot be used. The message is one sentence for the person who chose it, without folder names."""
 
 
-def load_image(source: str | Path | Image.Image, max_pixels: int = MAX_PIXELS) -> Image.Image:
+def is_photo_folder(name: str) -> bool:
+    """Whether a folder may hold somebody's photos: not if it is hidden, or a system keeps its thumbnails there."""
+    return not name.startswith(".") and name.lower() not in SYSTEM_FOLDERS
+
+
+def load_image(source: Photo, max_pixels: int = MAX_PIXELS) -> Image.Image:
     """A file or an image of any mode -> a new RGB image: upright, on white where it was transparent, no metadata.
+
+    source: a path, a PIL image, an array of uint8 (H, W), (H, W, 3) or (H, W, 4), or the bytes of a picture file, also
+    as an open file.
 
     Colours become sRGB where a colour profile says that they are others. Of an animation the first frame is taken.
     16-bit grey (0..65535) is divided by 257; of 16-bit colour, which Pillow has no mode for, the upper byte is left, at
@@ -41,16 +58,13 @@ def load_image(source: str | Path | Image.Image, max_pixels: int = MAX_PIXELS) -
 
     Raises ImageError for what is missing, empty, damaged, not a picture, or over `max_pixels`; and MemoryError.
     """
+    if isinstance(source, np.ndarray):
+        source = _from_array(source)
     if isinstance(source, Image.Image):
         return _upright_rgb(source, "The picture", max_pixels)
-    path = Path(source)
-    name = path.name or "The picture"
+    name = (Path(source).name if isinstance(source, str | Path) else "") or "The picture"
     try:
-        if path.is_dir():
-            raise ImageError(f"{name} is a folder, not a picture.")
-        if path.stat().st_size == 0:
-            raise ImageError(f"{name} is empty.")
-        with Image.open(path, formats=FORMATS) as image:
+        with Image.open(_file(source, name), formats=FORMATS) as image:
             return _upright_rgb(image, name, max_pixels)
     except (ImageError, MemoryError):
         raise
@@ -64,6 +78,34 @@ def load_image(source: str | Path | Image.Image, max_pixels: int = MAX_PIXELS) -
         raise ImageError(f"{name} may not be read: check its permissions.") from error
     except Exception as error:  # Pillow's readers raise nearly anything when the header of a file lies
         raise ImageError(_damaged(name)) from error
+
+
+def _from_array(pixels: np.ndarray) -> Image.Image:
+    channels = pixels.shape[2:] or (1,)
+    if pixels.dtype != np.uint8 or pixels.ndim not in (2, 3) or channels[0] not in (1, 3, 4) or 0 in pixels.shape:
+        raise ImageError(
+            f"An array of {pixels.dtype} with shape {pixels.shape} is no picture: "
+            "give uint8 with shape (H, W), (H, W, 3) or (H, W, 4)."
+        )
+    return Image.fromarray(pixels[..., 0] if pixels.ndim == 3 and channels[0] == 1 else pixels)
+
+
+def _file(source: object, name: str) -> Path | IO[bytes]:
+    """What Pillow opens. Raises ImageError for what is no file, and OSError."""
+    if isinstance(source, str | Path):
+        path = Path(source)
+        if path.is_dir():
+            raise ImageError(f"{name} is a folder, not a picture.")
+        if path.stat().st_size == 0:
+            raise ImageError(f"{name} is empty.")
+        return path
+    if isinstance(source, bytes | bytearray | memoryview):
+        if not len(source):
+            raise ImageError(f"{name} is empty.")
+        return io.BytesIO(source)
+    if hasattr(source, "read") and hasattr(source, "seek"):
+        return source  # type: ignore[return-value]
+    raise ImageError(f"{type(source).__name__} is no picture: give a path, a PIL image, an array or a file.")
 
 
 def to_tensor(image: Image.Image, channels: int) -> Tensor:
@@ -132,6 +174,9 @@ def _upright_rgb(image: Image.Image, name: str, max_pixels: int) -> Image.Image:
         raise ImageError(_too_large(name, max_pixels))
     if image.width * image.height == 0:
         raise ImageError(f"{name} has no pixels.")
+    tiles = getattr(image, "tile", None)  # of a file that is not decoded yet
+    stored = str(tiles[0][3]) if tiles else ""  # how its pixels are, for Pillow's decoder: "RGB;16B"
+    negative = image.format == "TIFF" and image.mode.startswith("I;16") and image.tag_v2.get(262) == 0  # type: ignore[attr-defined]
     try:
         image.load()
     except MemoryError:
@@ -139,23 +184,54 @@ def _upright_rgb(image: Image.Image, name: str, max_pixels: int) -> Image.Image:
     except Exception as error:  # as above
         raise ImageError(_damaged(name)) from error
     sixteen = image.mode.startswith("I;16") or (image.mode == "I" and image.format == "PPM")  # a 16-bit PGM
-    with contextlib.suppress(Exception):  # EXIF that cannot be read is no reason to refuse a photo
-        image = ImageOps.exif_transpose(image)
     try:
-        rgb = _rgb(image, sixteen)
+        rgb = _rgb(_upright(image), sixteen, stored, negative)
     except ValueError as error:
         raise ImageError(f"{name} has the colour mode {image.mode}, which cannot be read as RGB.") from error
     rgb.info = {}  # no EXIF, no place, no comment: nothing of it can reach a file made from this picture
     return rgb
 
 
-def _rgb(image: Image.Image, sixteen: bool) -> Image.Image:
+_TURNS = {  # by the EXIF orientation, from 2 to 8
+    2: Image.Transpose.FLIP_LEFT_RIGHT, 3: Image.Transpose.ROTATE_180, 4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE, 6: Image.Transpose.ROTATE_270, 7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}  # fmt: skip
+
+
+def _upright(image: Image.Image) -> Image.Image:
+    """As it is meant to be seen. Only the orientation is read: Pillow's own function also writes the metadata anew,
+    and would leave a photo on its side because of another entry that cannot be written.
+    """
+    turn = None
+    with contextlib.suppress(Exception):  # EXIF that cannot be read is no reason to refuse a photo
+        turn = _TURNS.get(image.getexif().get(ExifTags.Base.Orientation, 1))
+    return image if turn is None else image.transpose(turn)
+
+
+def _rgb(image: Image.Image, sixteen: bool, stored: str, negative: bool) -> Image.Image:
     if image.mode.startswith(("I", "F")):
-        return _eight_bit(image, sixteen).convert("RGB")
+        grey = _eight_bit(image, sixteen)
+        if negative:
+            grey = Image.fromarray(255 - np.asarray(grey))
+        see_through = image.info.get("transparency")
+        if isinstance(see_through, int):
+            grey = Image.fromarray(np.where(np.asarray(image) == see_through, np.uint8(255), np.asarray(grey)))
+        return grey.convert("RGB")
     if image.has_transparency_data:
+        _scale_transparency(image, stored)
         image = _srgb(image.convert("RGBA"))
         image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
     return _srgb(image.convert("RGB") if image.mode == "P" else image).convert("RGB")
+
+
+def _scale_transparency(image: Image.Image, stored: str) -> None:
+    """A PNG names its transparent colour in the depth of its file; Pillow's pixels are 8 bits deep."""
+    colour = image.info.get("transparency")
+    if stored.endswith("16B") and isinstance(colour, tuple):  # a colour whose lower byte alone differs goes with it
+        image.info["transparency"] = tuple(value >> 8 for value in colour)
+    if image.mode in ("1", "L") and isinstance(colour, int) and stored in ("1", "L;2", "L;4"):
+        image.info["transparency"] = colour * {"1": 255, "L;2": 85, "L;4": 17}[stored]
 
 
 def _srgb(image: Image.Image) -> Image.Image:
@@ -164,10 +240,21 @@ def _srgb(image: Image.Image) -> Image.Image:
         return image
     with contextlib.suppress(ImageCms.PyCMSError, OSError, ValueError, TypeError):  # no reason to refuse a photo
         meant = ImageCms.ImageCmsProfile(io.BytesIO(profile))
-        if "sRGB" not in ImageCms.getProfileDescription(meant):
-            mode = "RGBA" if image.mode == "RGBA" else "RGB"
-            image = ImageCms.profileToProfile(image, meant, ImageCms.createProfile("sRGB"), outputMode=mode) or image
+        if image.mode in ("RGB", "RGBA") and _changes_little(meant):
+            return image
+        mode = "RGBA" if image.mode == "RGBA" else "RGB"
+        image = ImageCms.profileToProfile(image, meant, ImageCms.createProfile("sRGB"), outputMode=mode) or image
     return image
+
+
+def _changes_little(profile: ImageCms.ImageCmsProfile) -> bool:
+    """Whether a profile of colours is sRGB's own, whatever it is called: no colour moves by more than two levels."""
+    levels = np.linspace(0, 255, 9).astype(np.uint8)
+    colours = np.stack(np.meshgrid(levels, levels, levels), -1).reshape(27, 27, 3)
+    seen = ImageCms.profileToProfile(
+        Image.fromarray(colours), profile, ImageCms.createProfile("sRGB"), outputMode="RGB"
+    )
+    return seen is not None and int(np.abs(np.asarray(seen, int) - colours).max()) <= 2
 
 
 def _eight_bit(image: Image.Image, sixteen: bool) -> Image.Image:

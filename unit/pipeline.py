@@ -12,7 +12,7 @@ from torch import Generator, Tensor
 
 from unit.drawing import Drawing, Tile, Window, cut, tiles
 from unit.hub import load_pretrained
-from unit.images import Padded, load_image
+from unit.images import Padded, Photo, load_image
 from unit.layouts import LAYOUTS
 from unit.noise import noise_map
 from unit.unit import UNIT, Domain, UNITConfig
@@ -26,7 +26,6 @@ PIECE = 2**30
 BYTES = {"paper": 12, "master2018": 28}  # for each pixel and unit of dim: measured in float32, at dim 32 and 64
 OVERLAP = 256  # pixels: pieces differ in colour, as their statistics do, and one changes into the next over so many
 
-Photo = str | Path | Image.Image  # whatever `load_image` takes
 Noise = Callable[[Window], Tensor]  # rows and columns of the latent -> (1, 4 dim, rows, columns)
 
 

@@ -40,7 +40,11 @@ from unit.zero import gpu
 FRAMES = 24  # of a film
 PROGRESS = gr.Progress()  # as the default of a parameter, this asks Gradio for a bar
 LOOK: dict[str, Any] = {"type": "filepath", "interactive": False, "buttons": ["fullscreen"], "min_width": 140}
-SOURCES: dict[str, Any] = {"sources": ["upload", "webcam", "clipboard"], "type": "filepath"}
+SOURCES: dict[str, Any] = {
+    "sources": ["upload", "webcam", "clipboard"],
+    "type": "filepath",
+    "webcam_options": gr.WebcamOptions(mirror=False),  # mirrored, it would be stored as nobody else sees it
+}
 GRAINS = [2**power for power in range(6)]
 
 CSS = Path(__file__).with_suffix(".css").read_text(encoding="utf-8")
