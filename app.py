@@ -129,7 +129,8 @@ def first_drawings(studio: Studio, examples: Iterable[Example]) -> dict[str, tup
             (drawings[name],) = translator.sample(1, size=(64, 48), temperature=2, grain=8, seed=0)
         else:
             view = studio.view(Upload(str(example.photo), name), example.direction, name)
-            drawings[name] = view.picture(), view.draw(view.target)
+            drawing, photo = view.draw(view.target), view.whole() if view.face else None
+            drawings[name] = (photo, view.put_back(drawing, photo)) if photo else (view.picture(), drawing)
     return drawings
 
 

@@ -439,6 +439,10 @@ def test_a_face_is_marked_moved_and_put_back(page, tmp_path):
     places = [page.locator(f"#{name} input[type=number]") for name in ("across", "down", "side")]
     expect(face).to_be_visible()
     assert [place.input_value() for place in places] == ["50", "50", "100"]  # nothing to be found in a gradient
+    expect(page.locator("#face")).to_contain_text("No face was found")
+    assert after(page).evaluate("image => image.decode().then(() => image.naturalWidth)") == 300  # it is put back
+    page.locator("#put_back input").uncheck()
+    page.wait_for_function("document.querySelectorAll('#before_after img')[1].naturalWidth === 200")
     shown, marked = after(page).get_attribute("src"), face.get_attribute("src")
 
     width, height = (face.bounding_box()[side] for side in ("width", "height"))  # the picture is in the middle of it

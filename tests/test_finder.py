@@ -8,11 +8,11 @@ import torch
 from PIL import Image, ImageOps
 
 from train.finder import finder_loss, targets
-from unit.finder import STRIDE, THRESHOLD, UNIT_SIDE, Head, HeadFinder, find_heads, overlap, read_heads
+from unit.finder import STRIDE, THRESHOLD, UNIT_SIDE, Head, HeadFinder, answers, find_heads, merge, overlap
 
 ROOT = Path(__file__).parent.parent
 CHELSEA = Path(__file__).parent / "data" / "cat_chelsea.jpg"
-HEAD = Head(225.0, 135.0, 330.0, 1.0)  # about the square that training photos are cut to, in the photo's pixels
+HEAD = Head(240.0, 135.0, 450.0, 1.0)  # about as training squares lie around eyes and nose, in the photo's pixels
 
 
 def certain(wanted: torch.Tensor) -> torch.Tensor:
@@ -33,17 +33,17 @@ def test_overlap_of_squares():
 def test_a_head_is_read_from_its_cell():
     maps = torch.full((4, 20, 30), -9.0)
     maps[:, 5, 7] = torch.tensor([2.0, 0.5, -0.25, 0.0])
-    (head,) = read_heads(maps)
+    (head,) = answers(maps)
     assert head[:3] == pytest.approx((8.0 * STRIDE, 5.25 * STRIDE, UNIT_SIDE))
     assert head.score == pytest.approx(0.8808, abs=1e-3)
-    assert read_heads(maps, threshold=0.9) == []
+    assert answers(maps, threshold=0.9) == []
 
 
 def test_what_is_taught_is_what_is_read():
     """Heads of all sizes, also one that the border cuts: read from perfect maps they are themselves, once each."""
     heads = [Head(60, 70, 24, 1), Head(180, 60, 90, 1), Head(80, 240, 120, 1)]
     wanted = targets(heads)
-    found = read_heads(certain(wanted))
+    found = merge(answers(certain(wanted)))
     assert len(found) == len(heads)
     for head in heads:
         best = max(found, key=lambda other: overlap(head, other))
@@ -51,6 +51,18 @@ def test_what_is_taught_is_what_is_read():
     assert finder_loss(certain(wanted)[None], wanted[None]) < 1e-3
     assert finder_loss(certain(targets([]))[None], wanted[None]) > 1
     assert finder_loss(certain(wanted)[None], targets([])[None]) > 1
+
+
+def test_answers_that_overlap_are_one_head():
+    one, other = Head(100, 100, 80, 0.9), Head(104, 96, 90, 0.6)
+    inside, apart = Head(100, 100, 30, 0.7), Head(300, 100, 80, 0.95)
+    first, second = merge([other, one, inside, apart])
+    assert first == pytest.approx(apart)
+    assert second.score == 0.9
+    weights = np.array([0.9, 0.6, 0.7]) ** 2
+    assert second.centre_x == pytest.approx(np.average([100, 104, 100], weights=weights))
+    assert second.side == pytest.approx(np.exp(np.average(np.log([80, 90, 30]), weights=weights)))
+    assert merge([]) == []
 
 
 def test_cells_near_a_head_may_answer_either_way():

@@ -19,7 +19,9 @@ ROOT = Path(__file__).parent.parent
 
 
 @pytest.mark.parametrize(
-    "options", [{}, {"accumulate": 2}, {"checkpointing": True}, {"discriminator": "projected"}], ids=str
+    "options",
+    [{}, {"accumulate": 2}, {"checkpointing": True}, {"discriminator": "projected", "diffaugment": True}],
+    ids=str,
 )
 def test_flops_are_those_of_a_real_step(options):
     config = make_config("", Path("run"), precision="fp32", zoom=1.0, **options)

@@ -144,7 +144,10 @@ def card(training: Mapping[str, Any], metrics: Mapping[str, Any] | None = None, 
 
 
 def command(config: Mapping[str, Any]) -> str:
-    """The shortest `python -m train PRESET ...` with these options, without the folder and repository of the run."""
+    """The `python -m train PRESET ...` that has these options, without the folder and the repository of the run.
+
+    The preset is that of the layout; for a layout that has none, the one that needs the fewest words.
+    """
     options = _flat(complete(config))
 
     def words(preset: str, usual: TrainConfig) -> list[str]:
@@ -154,8 +157,11 @@ def command(config: Mapping[str, Any]) -> str:
             word for name in other for word in _option(name.replace("_", "-"), options[name])
         ]
 
-    shortest = min((words(name, usual) for name, (_, usual) in presets("").items()), key=len)
-    return "python -m train " + shlex.join(shortest)
+    ways = [
+        (usual.model.layout != options["model.layout"], words(name, usual)) for name, (_, usual) in presets("").items()
+    ]
+    _, best = min(ways, key=lambda way: (way[0], len(way[1])))
+    return "python -m train " + shlex.join(best)
 
 
 def complete(config: Mapping[str, Any]) -> dict[str, Any]:

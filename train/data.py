@@ -26,7 +26,7 @@ from train.source import DataError, find_data, list_photos
 from unit.images import SUFFIXES, ImageError, load_image, to_tensor
 
 AHEAD = 4  # batches that each reader makes in advance
-SILENCE = 600  # seconds without a batch after which a reader is taken for dead
+SILENCE = 600  # seconds without a batch after which a reader that still lives is given up
 FOLDERS = ("trainA", "trainB", "testA", "testB")
 MIN_PHOTOS = 8  # fewer are learnt by heart at once; a discriminator then has nothing to say
 
@@ -265,9 +265,7 @@ def batches(config: TrainConfig, first_step: int, rank: int = 0, world: int = 1)
         batch_size=None,
         num_workers=config.workers,
         prefetch_factor=AHEAD if config.workers else None,
-        timeout=SILENCE
-        if config.workers
-        else 0,  # a reader that lives but delivers nothing would be waited for for ever
+        timeout=SILENCE if config.workers else 0,
         pin_memory=torch.cuda.is_available(),
         worker_init_fn=_leave_signals_to_the_trainer,
         generator=torch.Generator(),  # it seeds the workers, who have no use for it; else the global one would move on

@@ -32,7 +32,7 @@ from tqdm import tqdm
 
 from train.features import frozen_lite
 from train.source import list_photos
-from unit.finder import STRIDE, UNIT_SIDE, Head, HeadFinder, overlap, read_heads
+from unit.finder import STRIDE, UNIT_SIDE, Head, HeadFinder, answers, merge, overlap
 
 CANVAS = 256  # pixels: the side of a scene
 SMALLEST, LARGEST = 22.0, 230.0  # pixels: sides of the heads in it
@@ -190,7 +190,7 @@ def start_from_lite0(finder: HeadFinder) -> None:
 
 @torch.inference_mode()
 def found_share(finder: HeadFinder, examples: list[Example], least: float = 0.5) -> float:
-    """The share of the marked heads that the surest answers find, with an intersection over union of `least`."""
+    """The share of the marked heads that are found at one size, with an intersection over union of `least`."""
     hits = 0
     for example in examples:
         height, width = example.pixels.shape[:2]
@@ -199,7 +199,7 @@ def found_share(finder: HeadFinder, examples: list[Example], least: float = 0.5)
         x = torch.from_numpy(cv2.resize(example.pixels, (w, h), interpolation=cv2.INTER_AREA)).permute(2, 0, 1)[None]
         x = F.pad(x.float() / 127.5 - 1, (0, -w % 16, 0, -h % 16))
         truth = Head(example.x * scale, example.y * scale, example.side * scale, 1.0)
-        hits += any(overlap(head, truth) >= least for head in read_heads(finder(x)[0]))
+        hits += any(overlap(head, truth) >= least for head in merge(answers(finder(x)[0])))
     return hits / max(1, len(examples))
 
 

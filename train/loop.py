@@ -165,7 +165,7 @@ def draw(state: TrainState, x_a: Tensor, x_b: Tensor, part: int) -> Views:
         again = [out.x_aa, out.x_bb] if config.weights.perceptual else []
         shown = zoom(config.zoom, x_a, x_b, out.x_ba, out.x_ab, *again, generator=view)
         if config.diffaugment:
-            draws = torch.rand(total, 7, generator=view)[first : first + n].to(state.device, non_blocking=True)
+            draws = torch.rand(total, 7, generator=view)[first : first + n].to(x_a.device, non_blocking=True)
             shown = [diffaugment(x, draws) for x in shown]
         with torch.no_grad():
             real = look_at(state.look, shown[:2])

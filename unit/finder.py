@@ -2,8 +2,15 @@
 
 The first layers are those of EfficientNet-Lite0 up to a sixteenth of the resolution (Apache-2.0, trained on ImageNet),
 without batch norms and trained on; what is behind them is new. `python -m train finder` trains it, and tells on what.
+
+Measured on 73 whole photos of one cat or dog that it was not trained with (but the squares around some of these heads
+may have been among those it was): 72 heads are found, with an intersection over union of 0.5 or more, and three squares
+that are none. The marks come from OpenCV's and dlib's detectors, and were looked at. In 100 landscapes and 102 streets,
+other landscapes and photos of horses it finds none. (2026-11-28; two sizes of search, then one for small heads.)
+It knows heads from the front, upright to 30 degrees, from about a twentieth of the photo's longer side on.
 """
 
+import math
 from functools import cache
 from pathlib import Path
 from typing import NamedTuple
@@ -18,9 +25,11 @@ from torch import Tensor, nn
 WEIGHTS = Path(__file__).with_name("finder.safetensors")
 STRIDE = 8  # pixels for each cell of the maps, along each side
 UNIT_SIDE = 64.0  # pixels: the side of a head whose predicted size is 0
-SIDES = (320, 800)  # pixels: the longer side of a photo when it is searched; the second only for small heads
-THRESHOLD = 0.5  # least score of a head
-OVERLAP = 0.3  # of two heads, as intersection over union; from there on they are one
+SIDES = (192, 320)  # pixels: the longer side of a photo when it is searched
+SMALL_HEADS = 800  # pixels: the same where nothing was found, for heads that are small in their photo
+THRESHOLD = 0.75  # least score of a head
+SMALL_THRESHOLD = 0.9  # the same of small ones, which are more easily mistaken
+OVERLAP = 0.45  # share of the smaller of two squares that lies in the other; from there on they are one head
 
 
 class Head(NamedTuple):
@@ -89,12 +98,9 @@ class HeadFinder(nn.Module):
 
 def find_heads(image: Image.Image) -> list[Head]:
     """The heads of cats and dogs in an RGB photo, the surest first. The same photo always gives the same ones."""
-    for side in SIDES:
-        if heads := _search(image, side):
-            return heads
-        if max(image.size) <= side:
-            break
-    return []
+    if heads := merge([answer for side in SIDES for answer in _search(image, side, THRESHOLD)]):
+        return heads
+    return merge(_search(image, SMALL_HEADS, SMALL_THRESHOLD)) if max(image.size) > SIDES[-1] else []
 
 
 @cache
@@ -107,38 +113,57 @@ def load_finder() -> HeadFinder:
 
 
 @torch.inference_mode()
-def _search(image: Image.Image, longest: int) -> list[Head]:
-    scale = min(1.0, longest / max(image.size)) if longest > SIDES[0] else longest / max(image.size)
+def _search(image: Image.Image, longest: int, threshold: float) -> list[Head]:
+    """What every cell answers that is sure enough, in pixels of the photo, when that is made `longest` pixels long."""
+    scale = longest / max(image.size)
     width, height = (max(1, round(scale * side)) for side in image.size)
     small = image.resize((width, height), Image.Resampling.BILINEAR, reducing_gap=2.0)
     x = torch.from_numpy(np.array(small)).permute(2, 0, 1)[None].float() / 127.5 - 1
     x = F.pad(x, (0, -width % 16, 0, -height % 16))  # with grey
+    seen = answers(load_finder()(x)[0], threshold)
+    return [Head(head.centre_x / scale, head.centre_y / scale, head.side / scale, head.score) for head in seen]
+
+
+def answers(maps: Tensor, threshold: float = THRESHOLD) -> list[Head]:
+    """(4, h, w) of `HeadFinder` -> the heads that its cells see, in pixels of its input: several for each head."""
+    score, (dx, dy), size = maps[0].sigmoid(), maps[1:3], maps[3].clamp(-4, 4)
     return [
-        Head(h.centre_x / scale, h.centre_y / scale, h.side / scale, h.score) for h in read_heads(load_finder()(x)[0])
+        Head(
+            (x + 0.5 + float(dx[y, x])) * STRIDE,
+            (y + 0.5 + float(dy[y, x])) * STRIDE,
+            UNIT_SIDE * math.exp(float(size[y, x])),
+            float(score[y, x]),
+        )
+        for y, x in torch.nonzero(score >= threshold).tolist()
     ]
 
 
-def read_heads(maps: Tensor, threshold: float = THRESHOLD) -> list[Head]:
-    """(4, h, w) of `HeadFinder` -> heads in pixels of its input, the surest first, none of which overlap much."""
-    score, (dx, dy), size = maps[0].sigmoid(), maps[1:3], maps[3]
-    rows, columns = torch.nonzero(score >= threshold, as_tuple=True)
-    found: list[Head] = []
-    for y, x in sorted(zip(rows.tolist(), columns.tolist(), strict=True), key=lambda yx: -float(score[yx])):
-        head = Head(
-            (x + 0.5 + float(dx[y, x])) * STRIDE,
-            (y + 0.5 + float(dy[y, x])) * STRIDE,
-            UNIT_SIDE * float(size[y, x].clamp(-4, 4).exp()),
-            float(score[y, x]),
-        )
-        if all(overlap(head, other) < OVERLAP for other in found):
-            found.append(head)
-    return found
+def merge(heads: list[Head]) -> list[Head]:
+    """One head of all answers that overlap the surest of them: their mean, weighted by the scores. The surest first."""
+    left, merged = sorted(heads, key=lambda head: -head.score), []
+    while left:
+        same = [head for head in left if _shared(head, left[0]) >= OVERLAP]
+        weights = np.array([head.score for head in same]) ** 2
+        x, y, side = np.average([(h.centre_x, h.centre_y, math.log(h.side)) for h in same], axis=0, weights=weights)
+        merged.append(Head(float(x), float(y), math.exp(side), left[0].score))
+        left = [head for head in left if head not in same]
+    return merged
 
 
-def overlap(one: Head, other: Head) -> float:
-    """Intersection over union of two squares."""
+def _shared(one: Head, other: Head) -> float:
+    """The share of the smaller of two squares that lies in the other."""
+    return _intersection(one, other) / min(one.side, other.side) ** 2
+
+
+def _intersection(one: Head, other: Head) -> float:
     across, down = (
         max(0.0, min(p + one.side / 2, q + other.side / 2) - max(p - one.side / 2, q - other.side / 2))
         for p, q in zip(one[:2], other[:2], strict=True)
     )
-    return across * down / (one.side**2 + other.side**2 - across * down)
+    return across * down
+
+
+def overlap(one: Head, other: Head) -> float:
+    """Intersection over union of two squares."""
+    shared = _intersection(one, other)
+    return shared / (one.side**2 + other.side**2 - shared)

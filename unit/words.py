@@ -288,6 +288,9 @@ CHINESE = Words(
         "Number of pairs": "組數",
         "{name} is a folder, not a picture.": "{name} 是資料夾，不是圖片。",
         "{name} is empty.": "{name} 是空的。",
+        "{name} is no picture: give a path, a PIL image, an array or a file.": (
+            "{name} 不是圖片：請給路徑、PIL 圖片、陣列或檔案。"
+        ),
         "{name} is not a picture this program can read: try a JPEG or PNG file.": (
             "{name} 不是這個程式讀得懂的圖片：請試試 JPEG 或 PNG 檔。"
         ),

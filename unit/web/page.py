@@ -133,7 +133,7 @@ class Page:
             with gr.Row():
                 self.across = gr.Slider(0, 100, value=50, label=words("From the left"), elem_id="across", **percent)
                 self.down = gr.Slider(0, 100, value=50, label=words("From the top"), elem_id="down", **percent)
-            self.put_back = gr.Checkbox(False, label=words("Put the result back into the photo"), elem_id="put_back")
+            self.put_back = gr.Checkbox(True, label=words("Put the result back into the photo"), elem_id="put_back")
             self.face_of = gr.Textbox(visible="hidden", elem_id="face_of")  # the photo that the three sliders are about
         self.asked = gr.Textbox(visible="hidden", elem_id="asked")  # what the link asks for that brought the visitor
         self.examples_here = gr.Column()  # filled later: examples set things that come further down
