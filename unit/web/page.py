@@ -632,7 +632,7 @@ class Page:
             return gr.skip()
         wanted = {self.model: name, **self.change_model(asked.get("direction", ""), name)}
         for example in self.examples:
-            if example.photo.stem == asked.get("photo"):
+            if example.photo.stem.lower() == asked.get("photo", "").lower():
                 wanted[self.photo] = kept(example.photo.read_bytes(), example.photo.name)  # where Gradio serves from
         plain = {"temperature": 1, "grain": 8, "seed": 0}
         for key, control in {"temperature": self.temperature, "grain": self.grain, "seed": self.seed}.items():
