@@ -95,12 +95,13 @@ def test_grey_is_seen_as_the_same_grey_in_colour(judge: EfficientNetLite2) -> No
     assert torch.equal(judge(grey).features, judge(grey.repeat(1, 3, 1, 1)).features)
 
 
-@pytest.mark.parametrize("layout", ["compact", "master2018"])
-def test_it_judges_what_translator_draws(layout: str) -> None:
+@pytest.mark.parametrize(("layout", "whole"), [("compact", False), ("compact", True), ("master2018", False)])
+def test_it_judges_what_translator_draws(layout: str, whole: bool) -> None:
     torch.manual_seed(0)
-    model = UNIT(UNITConfig(layout=layout, dim=4, n_res=1, domain_a="summer", domain_b="winter"))
+    shape = {"layout": layout, "dim": 4, "n_res": 1, "whole": whole, "image_size": 32}
+    model = UNIT(UNITConfig(**shape, domain_a="summer", domain_b="winter"))  # type: ignore[arg-type]
     translator = Translator(model, device="cpu", dtype=torch.float32)
-    photos = [Image.effect_noise((30, 30), 90).convert("RGB") for _ in range(3)]
+    photos = [Image.effect_noise((32, 32), 90).convert("RGB") for _ in range(3)]
     x = torch.cat([to_tensor(photo, 3) for photo in photos])
     for i, drawn in enumerate(draw(model.eval(), x, "a", "b")):
         there = np.asarray(translator.translate(photos[i], "winter"), np.int32)

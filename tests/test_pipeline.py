@@ -629,3 +629,16 @@ def test_dreams_of_coarse_noise(translator: Translator) -> None:
 
 def test_parameters_are_counted(translator: Translator) -> None:
     assert translator.parameters == sum(p.numel() for p in network().parameters())
+
+
+def test_a_model_of_whole_pictures_sees_them_as_it_learnt_them():
+    """A picture of the training crops' size reaches the network without a border, or its eyes come out twice."""
+    torch.manual_seed(0)
+    model = UNIT(
+        UNITConfig(layout="refined8", dim=4, n_res=1, whole=True, image_size=48, domain_a="cat", domain_b="dog")
+    )
+    photo = Image.fromarray(np.random.default_rng(0).integers(0, 256, (48, 48, 3), np.uint8))
+    drawn = Translator(model.eval(), "cpu", torch.float32).translate(photo, "dog")
+    with torch.no_grad():
+        expected = to_image(model.translate(to_tensor(photo, 3), "a", "b"))
+    assert drawn.tobytes() == expected.tobytes()

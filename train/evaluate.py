@@ -35,7 +35,7 @@ from train.parallel import device_of
 from train.source import DataError, find_data, list_photos
 from unit.hub import METRICS, load_pretrained, write_atomic
 from unit.images import ImageError, load_image, pad_to_multiple, to_tensor
-from unit.pipeline import BORDER, Translator, memory_format, reach
+from unit.pipeline import Translator, border, memory_format
 from unit.unit import UNIT, Domain
 
 BATCH = 32
@@ -188,9 +188,7 @@ def diversity(
 def draw(model: UNIT, x: Tensor, source: Domain, target: Domain, **noise: Any) -> Tensor:
     """Photos (N, C, H, W) drawn in `target`, as Translator draws and saves one: same border, 256 levels. float32."""
     parameter = next(model.parameters())
-    # As in unit/pipeline.py: what is mirrored round a picture would count in the statistics of an instance norm.
-    border = 0 if reach(model.config) is None else BORDER
-    padded, (rows, columns) = pad_to_multiple(x, model.config.downsampling, border)
+    padded, (rows, columns) = pad_to_multiple(x, model.config.downsampling, border(model.config))
     padded = padded.to(parameter.device, parameter.dtype, memory_format=memory_format(parameter.device))
     drawn = model.translate(padded, source, target, **noise)[..., rows, columns]
     return drawn.float().clamp(-1, 1).add(1).mul(127.5).round().div(127.5).sub(1)

@@ -308,8 +308,8 @@ class Translator:
     def _pad(self, photo: Image.Image, channels: int) -> Padded:
         d = self.config.downsampling
         if self._reach is not None:
-            return Padded(photo, channels, d, BORDER)
-        # Statistics over the picture should be of the picture only, but there are none of a single latent pixel.
+            return Padded(photo, channels, d, border(self.config))
+        # There are no statistics over a single latent pixel.
         return Padded(photo, channels, d, 0 if min(photo.size) > d else d)
 
     def _noise(self, shape: tuple[int, int], temperature: float, grain: int, generator: Generator) -> Noise | None:
@@ -353,6 +353,16 @@ def reach(config: UNITConfig) -> int | None:
         return None
     blocks = 2 * (config.n_res + config.n_res_shared)  # those of the encoder and those of the decoder
     return config.downsampling * (2 * blocks + margin)
+
+
+def border(config: UNITConfig) -> int:
+    """How many pixels are mirrored around a photo before a network sees it.
+
+    None for models of whole, aligned pictures: from the zeros around its picture the network has learnt where in it it
+    is, and with a border it draws the eyes twice, once where the photo has them and once where they should be. None
+    either where statistics over the picture should be of the picture only.
+    """
+    return 0 if config.whole or reach(config) is None else BORDER
 
 
 def piece(config: UNITConfig) -> int:
