@@ -291,6 +291,7 @@ def test_compiled_networks_never_fall_back_and_learn_the_same(config, layout):
         TrainState.build(dataclasses.replace(config, **changes))
         for changes in ({"precision": "fp32"}, {}, {"compile": True})
     )
+    torch._dynamo.reset()  # or it takes the graphs of equal blocks from the layout before
     compile_networks(state)
     torch._dynamo.utils.counters.clear()
     with torch._dynamo.config.patch(fail_on_recompile_limit_hit=True):
