@@ -403,8 +403,8 @@ def check_options(config: TrainConfig) -> None:
 def compile_networks(state: TrainState) -> None:
     """Compile each encoder and decoder by itself: one graph round all their passes takes minutes to build.
 
-    On a GPU what the discriminators look through and they themselves are compiled, too: they are thousands of small
-    kernels, which it would otherwise wait for. On a CPU they stay as they are: compiled, they made a step of
+    On a GPU the frozen features and the discriminators are compiled, too: they are thousands of small kernels, whose
+    launches it would otherwise wait for. On a CPU they stay as they are: compiled, they made a step of
     `master2018` 8 % slower (medians of ten in turn, bf16, two cores of an AMD EPYC, 2026-11-27).
 
     Raises ValueError where a CPU is to be compiled for and there is no C++ compiler.
@@ -431,8 +431,7 @@ def compile_networks(state: TrainState) -> None:
         reflects = any(getattr(layer, "padding_mode", "") == "reflect" for layer in net.modules())
         options = {"cpp.simdlen": 256} if wide and reflects and state.dtype != torch.float32 else None
         fixed: dict[str, Any] = {"dynamic": False, "options": options}  # for N and 2N: quicker than one for both
-        if isinstance(net.forward, functools.partial):  # checkpointing goes round what is compiled: inside of it,
-            # dynamo would give up
+        if isinstance(net.forward, functools.partial):  # a checkpoint, which dynamo would give up at: compile inside it
             net.forward = functools.partial(
                 checkpoint, torch.compile(net.forward.args[0], **fixed), use_reentrant=False
             )

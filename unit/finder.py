@@ -6,7 +6,8 @@ without batch norms and trained on; what is behind them is new. `python -m train
 Measured on 73 whole photos of one cat or dog that it was not trained with (but the squares around some of these heads
 may have been among those it was): 72 heads are found, with an intersection over union of 0.5 or more, and three squares
 that are none. The marks come from OpenCV's and dlib's detectors, and were looked at. In 100 landscapes and 102 streets,
-other landscapes and photos of horses it finds none. (2026-11-28; two sizes of search, then one for small heads.)
+other landscapes and photos of horses it finds none. (2026-11-28, `find_heads` on each; the command that trains prints
+the share at one size alone, and 0.973 for these weights.)
 It knows heads from the front, upright to 30 degrees, from about a twentieth of the photo's longer side on.
 """
 
