@@ -7,12 +7,17 @@ Port and address: GRADIO_SERVER_PORT (7860) and GRADIO_SERVER_NAME (127.0.0.1).
 """
 
 import argparse
+import contextlib
 import os
 import signal
 import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, NoReturn
+
+if os.environ.get("SPACES_ZERO_GPU"):  # on ZeroGPU `spaces` wants to be imported before torch
+    with contextlib.suppress(ImportError):
+        import spaces  # noqa: F401
 
 # Both libraries read these when they are imported. The app sends nothing to anybody.
 os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
@@ -23,16 +28,16 @@ import gradio as gr
 import safehttpx
 from PIL import Image
 
-from unit import zero
-from unit.about import credits
+from unit.demo import zerogpu as zero
+from unit.demo.api import add_api
+from unit.demo.files import forget_in, own_folder, saved
+from unit.demo.i18n import CHINESE, ENGLISH
+from unit.demo.model_info import credits
+from unit.demo.page import CSS, Example, Page, Stock
+from unit.demo.service import Mistake, Studio, Upload
+from unit.demo.visualize import thumbnail
 from unit.hub import CheckpointError, find_checkpoint
-from unit.pictures import thumbnail
 from unit.pipeline import Translator
-from unit.studio import Mistake, Studio, Upload
-from unit.web.api import add_api
-from unit.web.files import forget_in, own_folder, saved
-from unit.web.page import CSS, Example, Page, Stock
-from unit.words import CHINESE, ENGLISH
 
 
 async def fetch_nothing(*_: Any, **__: Any) -> NoReturn:

@@ -15,8 +15,8 @@ from gradio_client.exceptions import AppError
 from PIL import Image, ImageChops
 
 import app
+from unit.demo.service import SIDE, Studio
 from unit.pipeline import Translator
-from unit.studio import SIDE, Studio
 
 pytest_plugins = ["app_server"]
 TO_WINTER, TO_SUMMER = "summer → winter", "winter → summer"

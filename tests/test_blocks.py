@@ -5,7 +5,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from unit.blocks import FoldedUpConv, FoldedUpConv5, LayerNorm2d, PreNormResBlock, UpConv, Upsample2
+from unit.models.blocks import FoldedUpConv, FoldedUpConv5, LayerNorm2d, PreNormResBlock, UpConv, Upsample2
 
 
 def test_upsample2_is_nearest_neighbour():

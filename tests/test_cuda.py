@@ -12,12 +12,12 @@ from torch import Tensor
 
 from tests.photos import seasons
 from tests.test_parallel import make_config
+from train.checkpointer import TrainState
 from train.config import LossWeights, TrainConfig
 from train.loop import compile_networks, train, train_step
-from train.plan import plan
-from train.state import TrainState
+from train.tools.plan import plan
 from unit import UNIT, Translator, UNITConfig
-from unit.layouts import LAYOUTS
+from unit.models.architectures import LAYOUTS
 from unit.pipeline import memory_format
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs an NVIDIA GPU")
@@ -56,7 +56,7 @@ def first_moments(state: TrainState) -> Tensor:
 
 def noiseless(monkeypatch: pytest.MonkeyPatch) -> None:
     """The devices draw different noise of a seed, so compare them without."""
-    monkeypatch.setattr("unit.unit.latent_noise", lambda mean, **_: torch.zeros_like(mean))
+    monkeypatch.setattr("unit.models.unit.latent_noise", lambda mean, **_: torch.zeros_like(mean))
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)

@@ -21,10 +21,8 @@ from torch import Tensor
 from torchvision.transforms import v2
 
 from tests.test_train import assert_same
-from train import cache
-from train.cache import Recipe, decode, useful_scale
 from train.config import TrainConfig
-from train.data import (
+from train.data.crops import (
     DataError,
     Unreadable,
     batches,
@@ -35,6 +33,8 @@ from train.data import (
     random_window,
     reading,
 )
+from train.data.crops import store as cache
+from train.data.store import Recipe, decode, useful_scale
 from train.loop import train
 from unit import UNITConfig
 from unit.images import ImageError, load_image
@@ -433,7 +433,7 @@ def test_folders_of_thumbnails_hold_no_photos(tmp_path):
 
 
 def test_heic_photos_that_cannot_be_read_are_counted(tmp_path, monkeypatch):
-    monkeypatch.setattr("train.data.SUFFIXES", frozenset({".jpg"}))
+    monkeypatch.setattr("train.data.crops.SUFFIXES", frozenset({".jpg"}))
     for name in ("trainA", "trainB"):
         (tmp_path / name).mkdir()
         (tmp_path / name / "IMG_1.HEIC").touch()
@@ -548,7 +548,7 @@ def test_hidden_files_and_folders_hold_no_photos(data):
 
 PROGRAM = """
 from train.config import TrainConfig
-from train.data import batches, check_data, held_out_photos
+from train.data.crops import batches, check_data, held_out_photos
 from unit import UNITConfig
 
 for name in NAMES:

@@ -4,7 +4,8 @@ import pytest
 import torch
 from torch import nn
 
-from unit.discriminator import (
+from unit.losses import discriminator_gan
+from unit.models.discriminator import (
     Discriminators,
     FeatureProjection,
     MultiScaleDiscriminator,
@@ -12,7 +13,6 @@ from unit.discriminator import (
     ProjectedDiscriminator,
     real_and_fake,
 )
-from unit.losses import discriminator_gan
 
 
 class TwoConvs(nn.Module):

@@ -15,9 +15,9 @@ import pytest
 import torch
 from PIL import Image
 
-from train import metrics
 from train.config import TrainConfig
-from train.evaluate import (
+from train.eval import metrics
+from train.eval.evaluate import (
     Measure,
     class_numbers,
     draw,
@@ -28,8 +28,8 @@ from train.evaluate import (
     prepare,
     table,
 )
+from train.eval.extractors import SIDE, EfficientNetLite2, WithInception
 from train.features import EfficientNetLite0
-from train.judges import SIDE, EfficientNetLite2, WithInception
 from train.loop import train
 from unit import UNIT, Translator, UNITConfig, load_pretrained, save_pretrained
 from unit.images import to_image, to_tensor
@@ -40,7 +40,7 @@ TEST, TRAIN, SAMPLED = 4, 8, 2  # photos of each domain, and of these the ones d
 
 @pytest.fixture(autouse=True)
 def few_are_drawn_with_noise(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("train.evaluate.SAMPLED", SAMPLED)
+    monkeypatch.setattr("train.eval.evaluate.SAMPLED", SAMPLED)
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,7 @@ import pytest
 import torch
 from PIL import Image, ImageOps
 
-from train.finder import finder_loss, targets
+from train.tools.finder import finder_loss, targets
 from unit.finder import STRIDE, THRESHOLD, UNIT_SIDE, Head, HeadFinder, answers, find_heads, merge, overlap
 
 ROOT = Path(__file__).parent.parent

@@ -1,46 +1,82 @@
-"""Who may import whom: app -> unit, train -> unit, never back; and the model knows of nothing but torch."""
+"""Who may import whom: app -> unit.demo -> unit and train -> unit, never back and never in a circle.
+
+The networks know nothing but torch, and Gradio is known to the page alone.
+"""
 
 import ast
+from functools import cache
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).parent.parent
-TORCH_ONLY = {"torch", "unit", "collections", "dataclasses", "typing"}
+MODULES = {
+    path.relative_to(ROOT).with_suffix("").as_posix().replace("/", ".").removesuffix(".__init__"): path
+    for path in (ROOT / "app.py", *(ROOT / "unit").rglob("*.py"), *(ROOT / "train").rglob("*.py"))
+}
+ENTRANCES = {"app", "unit.cli", "unit.__main__", "train.__main__"}
+PURE = [name for name in MODULES if name.startswith("unit.models") or name in ("unit.losses", "unit.noise")]
+LIBRARY = [name for name in MODULES if name.split(".")[0] == "unit" and not name.startswith("unit.demo")]
+TRAINER = [name for name in MODULES if name.split(".")[0] == "train"]
 
 
-def imports(path: Path) -> set[str]:
-    """Full names of the modules that a file imports, wherever in it."""
+@cache
+def imports(module: str) -> frozenset[str]:
+    """Full names of all that a module imports, wherever in it: modules of this house, and others' packages."""
     names = set()
-    for node in ast.walk(ast.parse(path.read_text())):
+    for node in ast.walk(ast.parse(MODULES[module].read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
             names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
-            assert node.level == 0, f"{path.name}: relative import"
-            names.add(str(node.module))
-    return names
+            assert node.level == 0, f"{module}: relative import"
+            within = {f"{node.module}.{alias.name}" for alias in node.names}
+            names |= (within & MODULES.keys()) or {str(node.module)}
+    return frozenset(names)
 
 
-def packages(path: Path) -> set[str]:
-    return {name.split(".")[0] for name in imports(path)}
+def packages(module: str) -> set[str]:
+    return {name.split(".")[0] for name in imports(module)}
 
 
-@pytest.mark.parametrize("path", sorted((ROOT / "unit").glob("*.py")), ids=lambda p: p.name)
-def test_the_library_needs_neither_trainer_nor_app(path):
-    assert not packages(path) & {"train", "app", "gradio", "tyro", "efficientnet_lite_pytorch"}
+def house(module: str) -> set[str]:
+    return set(imports(module) & MODULES.keys())
 
 
-@pytest.mark.parametrize("name", ["blocks", "layouts", "losses", "unit", "discriminator"])
-def test_the_model_knows_only_torch(name):
-    path = ROOT / "unit" / f"{name}.py"
-    assert packages(path) <= TORCH_ONLY
-    assert not imports(path) & {"unit.images", "unit.hub", "unit.pipeline"}
+def test_there_is_something_to_look_at() -> None:
+    assert len(MODULES) > 50
+    assert "unit.models.unit" in PURE
+    assert "unit.demo.page" in MODULES
+    assert house("unit.models.unit") >= {"unit.losses"}
 
 
-@pytest.mark.parametrize("path", sorted((ROOT / "train").glob("*.py")), ids=lambda p: p.name)
-def test_the_trainer_needs_no_app(path):
-    assert not packages(path) & {"app", "gradio"}
+def test_nothing_goes_in_a_circle() -> None:
+    TopologicalSorter({name: house(name) for name in MODULES}).prepare()  # raises CycleError, which names the circle
 
 
-def test_the_app_needs_no_trainer():
-    assert "train" not in packages(ROOT / "app.py")
+@pytest.mark.parametrize("module", PURE)
+def test_the_networks_know_only_torch(module: str) -> None:
+    assert packages(module) <= {"torch", "unit", "collections", "dataclasses", "math", "typing"}
+    assert house(module) <= {*PURE, "unit"}
+
+
+@pytest.mark.parametrize("module", sorted(set(LIBRARY) - ENTRANCES))
+def test_the_library_needs_neither_trainer_nor_page(module: str) -> None:
+    assert not packages(module) & {"train", "app", "gradio", "tyro", "spaces", "efficientnet_lite_pytorch"}
+    assert not {name for name in house(module) if name.startswith("unit.demo")}
+
+
+@pytest.mark.parametrize("module", sorted(set(MODULES) - ENTRANCES))
+def test_nobody_needs_the_entrances(module: str) -> None:
+    assert not house(module) & ENTRANCES
+
+
+@pytest.mark.parametrize("module", TRAINER)
+def test_the_trainer_needs_no_page(module: str) -> None:
+    assert not packages(module) & {"app", "gradio"}
+    assert not {name for name in house(module) if name.startswith("unit.demo")}
+
+
+@pytest.mark.parametrize("module", [name for name in MODULES if not name.startswith("train")])
+def test_the_page_needs_no_trainer(module: str) -> None:
+    assert "train" not in packages(module)

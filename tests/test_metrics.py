@@ -9,7 +9,7 @@ from torch import Generator, Tensor, nn
 from torchmetrics.image.fid import FrechetInceptionDistance
 from torchmetrics.image.kid import KernelInceptionDistance
 
-from train.metrics import (
+from train.eval.metrics import (
     Measured,
     fid,
     fit_probe,

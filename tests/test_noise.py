@@ -7,8 +7,7 @@ import torch
 from torch import Generator, Tensor
 
 from unit import noise
-from unit.noise import noise_map
-from unit.unit import latent_noise
+from unit.noise import latent_noise, noise_map
 
 SHAPE = 6, 45, 70  # channels, height, width
 

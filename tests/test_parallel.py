@@ -15,10 +15,10 @@ import torch
 from safetensors.torch import load_file
 
 from tests.photos import seasons
+from train.checkpointer import checkpoints
 from train.config import LossWeights, TrainConfig
 from train.loop import train
 from train.parallel import processes
-from train.state import checkpoints
 from unit import UNITConfig
 
 TORCHRUN = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]

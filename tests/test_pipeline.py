@@ -18,9 +18,9 @@ from PIL import Image
 from torch import Tensor, nn
 
 from unit import UNIT, Translator, UNITConfig, noise, pipeline, save_pretrained
-from unit.drawing import Drawing, tiles
 from unit.images import ImageError, to_image, to_tensor
-from unit.layouts import LAYOUTS
+from unit.models.architectures import LAYOUTS
+from unit.tiling import TiledImage, tiles
 
 CONFIG = UNITConfig(dim=4, n_res=1, domain_a="summer", domain_b="winter", image_size=32)
 
@@ -399,10 +399,10 @@ def test_pieces_bound_what_the_network_is_shown(layout: Any, monkeypatch: pytest
     assert max(x.shape[2] * x.shape[3] for x in seen if x.shape[1] == 3) <= 88**2
 
 
-def drawing_of(draw: Callable[[tuple[slice, slice]], Tensor], overlap: int = 0, side: int = 40) -> Drawing:
+def drawing_of(draw: Callable[[tuple[slice, slice]], Tensor], overlap: int = 0, side: int = 40) -> TiledImage:
     """A picture of 150 x 130 pixels, cut out of 160 x 140."""
     crop = slice(4, 134), slice(8, 158)
-    return Drawing(draw, tiles(140, 160, side, 4, overlap), crop, (150, 130), overlap)
+    return TiledImage(draw, tiles(140, 160, side, 4, overlap), crop, (150, 130), overlap)
 
 
 @pytest.mark.parametrize("overlap", [0, 4, 16])

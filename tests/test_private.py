@@ -29,8 +29,8 @@ from gradio_client.exceptions import AppError
 from PIL import Image, PngImagePlugin
 
 import app
+from unit.demo.files import forget_in, kept, own_folder
 from unit.pipeline import Translator
-from unit.web.files import forget_in, kept, own_folder
 
 pytest_plugins = ["app_server"]
 TO_WINTER = "summer → winter"

@@ -15,11 +15,12 @@ from huggingface_hub import ModelCard
 from PIL import Image
 
 from tests.photos import seasons
-from train.card import card, command, nameless
+from train.checkpointer import TrainState
 from train.config import LossWeights, TrainConfig, presets
-from train.data import held_out_photos
-from train.export import export, sample_grid, write_checkpoint
-from train.state import TrainState
+from train.data.crops import held_out_photos
+from train.data.source import redact_path
+from train.publish.card import card, command
+from train.publish.export import export, sample_grid, write_checkpoint
 from unit import UNIT, UNITConfig, load_pretrained
 from unit.images import to_image
 
@@ -78,7 +79,7 @@ def model(config: TrainConfig, tmp_path: Path) -> Path:
 
 def run_push(*arguments: str) -> str:
     """A program that pushes as `python -m train push` does."""
-    return f"import sys\nfrom train.push import main\nsys.exit(main({list(arguments)}))"
+    return f"import sys\nfrom train.publish.push import main\nsys.exit(main({list(arguments)}))"
 
 
 # ---- export and card -------------------------------------------------------------------------------------------------
@@ -151,7 +152,7 @@ def test_names_in_letters_that_the_font_lacks_are_a_and_b_in_the_grid(config: Tr
     ],
 )
 def test_where_a_folder_lies_is_not_told(source: str, told: str) -> None:
-    assert nameless(source) == told
+    assert redact_path(source) == told
 
 
 def test_the_card_says_what_the_checkpoint_is(model: Path, config: TrainConfig) -> None:
@@ -222,8 +223,8 @@ def test_what_is_pushed_comes_back_bit_for_bit(model: Path, hub: Hub, clients: C
 import torch
 from huggingface_hub import ModelCard
 from PIL import Image
-from train.card import write_card
-from train.push import main
+from train.publish.card import write_card
+from train.publish.push import main
 from unit import Translator, load_pretrained
 from pathlib import Path
 
@@ -260,7 +261,7 @@ def test_private_repositories_branches_and_stale_files(model: Path, hub: Hub, cl
     (model / "metrics.json").write_text(json.dumps(METRICS))
     program = """
 from pathlib import Path
-from train.push import main
+from train.publish.push import main
 print(main(["model", "owner/secret", "--private"]))
 Path("model/metrics.json").unlink()
 print(main(["model", "owner/secret", "--private"]))
@@ -329,7 +330,7 @@ def test_what_cannot_succeed_is_not_tried_again(model: Path, hub: Hub, clients: 
     }
     program = f"""
 import os, sys
-from train.push import main
+from train.publish.push import main
 assert main(["model", "owner/there"]) == 0
 for token, folder, repo in {list(cases)}:
     os.environ["HF_TOKEN"] = token
@@ -356,7 +357,7 @@ def test_every_pushes_what_is_new_until_it_is_stopped(model: Path, hub: Hub, cli
     program = """
 import json, os, signal, sys, threading, time
 from pathlib import Path
-from train.push import main
+from train.publish.push import main
 
 def pushes(n):
     while len(Path("stdout").read_text().splitlines()) < n:
@@ -394,9 +395,9 @@ def in_training(config: TrainConfig, **options: object) -> str:
     }
     return f"""
 from pathlib import Path
-from train import push
+from train.publish import push
 from train.config import TrainConfig
-from train.state import TrainState
+from train.checkpointer import TrainState
 from unit import UNITConfig, hub
 hub.WAITS = (0.01,) * 5
 config = TrainConfig(

@@ -15,7 +15,7 @@ from PIL import Image
 from tests.photos import seasons
 from tests.test_parallel import make_config
 from train.loop import train
-from train.report import POINTS, curve, main, report
+from train.tools.report import POINTS, curve, main, report
 
 
 @pytest.fixture(scope="module")

@@ -23,11 +23,11 @@ import torch.nn.functional as F
 from tests.photos import seasons
 from tests.test_parallel import make_config, steps_logged
 from tests.test_train import assert_same, one_batch
+from train.checkpointer import _UMASK, TrainState, checkpoints, read_newest
 from train.config import TrainConfig
 from train.loop import Diverged, SideWork, compile_networks, save, schedule, train, train_step, update
-from train.state import _UMASK, TrainState, checkpoints, read_newest
 from unit.hub import save_pretrained
-from unit.unit import UNIT
+from unit.models.unit import UNIT
 
 
 @pytest.fixture(scope="module")
@@ -125,7 +125,7 @@ def test_a_log_that_cannot_be_written_stops_nothing(config, capsys, monkeypatch)
     def full(*_: object, **__: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr("train.log.write_atomic", full)
+    monkeypatch.setattr("train.callbacks.write_atomic", full)
     monkeypatch.setattr("torch.utils.tensorboard.SummaryWriter.add_scalar", full)
     train(config)
     assert path.read_text().startswith(told)
@@ -341,7 +341,7 @@ def test_checkpointing_gives_the_same_gradients_from_less_memory(config):
 
 
 def test_init_goes_on_from_exported_weights(config, tmp_path):
-    from train.export import export
+    from train.publish.export import export
 
     train(config)
     folder = export(config.run_dir, tmp_path / "exported")

@@ -23,9 +23,9 @@ import pytest
 import yaml
 from hub_server import COLOURS, SEED, Clients, Done, Hub, Repo
 
-from unit import zero
 from unit.__main__ import main
-from unit.space import CPU_WHEELS, PYTHON, space_files, write
+from unit.demo import zerogpu as zero
+from unit.demo.space import CPU_WHEELS, PYTHON, space_files, write
 
 pytest_plugins = ["hub_server"]
 ROOT = Path(__file__).parent.parent
@@ -68,11 +68,11 @@ def run_all(jobs: list[tuple[str, list[str]]], hub: Hub, clients: Clients, check
     """One after the other, each with a token of its own. The status is that of the last."""
     program = f"""
 import os, sys
-from pathlib import Path
-from unit import hub, space
+from unit import hub
+from unit.demo import space
 from unit.__main__ import main
 hub.WAITS = (0.01,) * 5
-space.ROOT = Path("checkout").resolve()
+os.chdir("checkout")
 for os.environ["HF_TOKEN"], arguments in {jobs}:
     status = main(["space", *arguments])
 sys.exit(status)
@@ -119,13 +119,13 @@ def test_only_cpus_get_the_cpu_wheels(hardware: str, small: bool) -> None:
 
 
 def test_what_is_uploaded_is_the_program_and_nothing_else(checkout: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("unit.space.ROOT", checkout)
+    monkeypatch.chdir(checkout)
     files = space_files()
     parts = (path for path in (ROOT / "unit").rglob("*") if path.is_file() and "__pycache__" not in path.parts)
     modules = {path.relative_to(ROOT).as_posix() for path in parts}
     weights = {f"checkpoints/seasons/{name}" for name in ("config.json", "model.safetensors")}
     assert files.keys() == {"app.py", "LICENSE", "README.md", "requirements.txt"} | modules | weights
-    assert files["unit/unit.py"] == (ROOT / "unit" / "unit.py").read_bytes()
+    assert files["unit/models/unit.py"] == (ROOT / "unit/models/unit.py").read_bytes()
 
 
 def test_the_dry_run_can_be_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -181,7 +181,12 @@ def test_a_space_is_made_and_updated_one_commit_each(hub: Hub, run: Run, checkou
     assert not repo.private
     assert repo.hardware == "cpu-basic"
     assert front_matter(repo.files["README.md"])["title"] == "UNIT in the browser"  # not what the Hub had put there
-    assert repo.files.keys() >= {".gitattributes", "app.py", "unit/unit.py", "checkpoints/seasons/model.safetensors"}
+    assert repo.files.keys() >= {
+        ".gitattributes",
+        "app.py",
+        "unit/models/unit.py",
+        "checkpoints/seasons/model.safetensors",
+    }
 
     assert run("owner/page").stdout == made.stdout
     assert len(repo.messages) == 3  # for nothing had changed
@@ -193,7 +198,7 @@ def test_a_space_is_made_and_updated_one_commit_each(hub: Hub, run: Run, checkou
     )
     repo.commit("main", repo.files | {"README.md": looks, "packages.txt": b"cowsay", "docs/mine.md": b"mine"}, "mine")
     (checkout / "app.py").write_text("# another\n")
-    (checkout / "unit" / "about.py").unlink()
+    (checkout / "unit/demo/model_info.py").unlink()
     (checkout / "unit" / "new.py").write_text("")
     (checkout / "requirements.txt").write_text("gradio==6.32.0\ntorch==2.15.0\n")
     shutil.copytree(checkout / "checkpoints" / "seasons", checkout / "checkpoints" / "zoo")
@@ -204,7 +209,7 @@ def test_a_space_is_made_and_updated_one_commit_each(hub: Hub, run: Run, checkou
     assert updated.stdout.splitlines() == [f"{hub.url}/spaces/owner/page", kept], updated.stderr
     assert repo.messages[3:] == ["mine", "The page, with zoo"]
     weights = {f"checkpoints/seasons/{name}" for name in ("config.json", "model.safetensors")}
-    assert before.keys() - repo.files.keys() == {"unit/about.py"} | weights
+    assert before.keys() - repo.files.keys() == {"unit/demo/model_info.py"} | weights
     assert repo.files.keys() - before.keys() == {"unit/new.py"} | {name.replace("seasons", "zoo") for name in weights}
     assert repo.files["app.py"] == b"# another\n"
     facts = front_matter(repo.files["README.md"])
@@ -329,7 +334,7 @@ def test_names_of_models_are_checked(capsys: pytest.CaptureFixture[str]) -> None
 
 @pytest.fixture
 def zero_gpu(monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleType]:
-    """unit.zero as it is on ZeroGPU, where `spaces` makes functions that tell what they were made of."""
+    """unit.demo.zerogpu as it is on ZeroGPU, where `spaces` makes functions that tell what they were made of."""
 
     def GPU(function: Callable[..., Any], *, duration: int) -> Any:
         return SimpleNamespace(function=function, duration=duration)
@@ -367,8 +372,7 @@ def test_elsewhere_functions_stay_what_they_are(monkeypatch: pytest.MonkeyPatch,
 def test_spaces_is_imported_before_torch(tmp_path: Path) -> None:
     (tmp_path / "spaces.py").write_text("import sys\nsys.exit('torch' in sys.modules)\n")
     settings = {"SPACES_ZERO_GPU": "1", "PYTHONPATH": f"{tmp_path}{os.pathsep}{ROOT}"}
-    for program in ("import unit", "import unit.hub", "from unit.zero import gpu"):
-        assert subprocess.run([sys.executable, "-c", program], env=os.environ | settings).returncode == 0
+    assert subprocess.run([sys.executable, "-c", "import app"], env=os.environ | settings).returncode == 0
 
 
 # ---- Docker ----------------------------------------------------------------------------------------------------------

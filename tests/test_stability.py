@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from tests.photos import seasons
-from train import stability
+from train.tools import stability
 
 SMALL = ["--steps", "2", "--size", "64", "--dim", "4", "--batch-size", "2", "--seeds", "2", "--photos", "2"]
 

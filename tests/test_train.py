@@ -10,15 +10,15 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from tests.photos import seasons
-from train.benchmark import plain_step
+from train.checkpointer import TrainState
 from train.config import LossWeights, TrainConfig, presets
-from train.data import batches
-from train.export import export, main
+from train.data.crops import batches
 from train.loop import compile_networks, discriminator_loss, draw, generator_losses, train, train_step, update
-from train.state import TrainState
+from train.publish.export import export, main
+from train.tools.benchmark import plain_step
 from unit import UNIT, UNITConfig, load_pretrained, save_pretrained
-from unit.layouts import LAYOUTS
 from unit.losses import perceptual
+from unit.models.architectures import LAYOUTS
 from unit.pipeline import best_dtype
 
 
@@ -263,7 +263,7 @@ def test_the_perceptual_loss_compares_reconstructions_and_photos(config):
 
 def test_one_pass_and_two_passes_agree_without_noise(config, monkeypatch):
     """The shared generator pass changes nothing but which noise is drawn."""
-    monkeypatch.setattr("unit.unit.latent_noise", lambda mean, **_: torch.zeros_like(mean))
+    monkeypatch.setattr("unit.models.unit.latent_noise", lambda mean, **_: torch.zeros_like(mean))
     config = dataclasses.replace(config, precision="fp32", betas=(0.0, 0.0))
     x_a, x_b = one_batch(config)
     ours, plain = TrainState.build(config), TrainState.build(config)

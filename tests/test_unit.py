@@ -6,10 +6,11 @@ import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from unit.blocks import FoldedUpConv5
-from unit.discriminator import MultiScaleDiscriminator, PatchDiscriminator
-from unit.layouts import LAYOUTS
-from unit.unit import UNIT, BatchRows, Gaussian, UNITConfig, latent_noise
+from unit.models.architectures import LAYOUTS
+from unit.models.blocks import FoldedUpConv5
+from unit.models.discriminator import MultiScaleDiscriminator, PatchDiscriminator
+from unit.models.unit import UNIT, Gaussian, UNITConfig
+from unit.noise import BatchRows, latent_noise
 
 PAPER = UNITConfig(layout="paper", dim=64, n_res=3, n_res_shared=1)
 MASTER2018 = UNITConfig(layout="master2018", dim=64, n_res=4, n_res_shared=0)

@@ -19,24 +19,24 @@ from collections.abc import Sequence
 
 from unit.system import print_anything
 
-COMMANDS = (
-    "plan",
-    "report",
-    "export",
-    "evaluate",
-    "push",
-    "stability",
-    "benchmark",
-    "squares",
-    "finder",
-)  # modules with a main
+COMMANDS = {  # command -> the module whose main it is
+    "plan": "train.tools.plan",
+    "report": "train.tools.report",
+    "export": "train.publish.export",
+    "evaluate": "train.eval.evaluate",
+    "push": "train.publish.push",
+    "stability": "train.tools.stability",
+    "benchmark": "train.tools.benchmark",
+    "squares": "train.tools.crop_squares",
+    "finder": "train.tools.finder",
+}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     arguments = sys.argv[1:] if arguments is None else arguments
     print_anything()
     if arguments and arguments[0] in COMMANDS:
-        return importlib.import_module(f"train.{arguments[0]}").main(arguments[1:])
+        return importlib.import_module(COMMANDS[arguments[0]]).main(arguments[1:])
     return train_command(arguments)
 
 

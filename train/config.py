@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 from unit.losses import GANLoss
-from unit.unit import UNITConfig
+from unit.models.unit import UNITConfig
 
 
 @dataclass(frozen=True)
@@ -121,7 +121,7 @@ class TrainConfig:
     save_every: int = 500
     """Steps between checkpoints. The two newest are kept."""
     evaluate_every: int = 0
-    """Steps between measures on testA and testB (train/evaluate.py), written into the log; 0: never."""
+    """Steps between measures on testA and testB (train/eval/evaluate.py), written into the log; 0: never."""
     tensorboard: bool = False
     """Write the log for TensorBoard too (pip install tensorboard)."""
     push_to: str = ""

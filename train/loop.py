@@ -17,9 +17,11 @@ from torch import Generator, Tensor
 from torch.utils.checkpoint import checkpoint
 from tqdm import tqdm
 
+from train.augment import diffaugment, zoom
+from train.callbacks import Log, save_grid
+from train.checkpointer import TrainState
 from train.config import TrainConfig
-from train.data import DataError, Unreadable, check_data, held_out_photos, reading
-from train.log import Log, save_grid
+from train.data.crops import DataError, Unreadable, check_data, held_out_photos, reading
 from train.parallel import (
     alone_in,
     first_before_others,
@@ -31,13 +33,12 @@ from train.parallel import (
     told_to_stop,
     world,
 )
-from train.state import TrainState
-from train.views import diffaugment, zoom
-from unit.discriminator import real_and_fake
 from unit.hub import check_config
 from unit.losses import discriminator_gan, generator_gan, perceptual, r1_penalty, weighted_sum
+from unit.models.discriminator import real_and_fake
+from unit.models.unit import UNITOutput
+from unit.noise import BatchRows
 from unit.pipeline import memory_format
-from unit.unit import BatchRows, UNITOutput
 
 MAX_UNSAVED = 3  # saves in succession that may fail
 NOT_NEGATIVE = (
@@ -306,11 +307,11 @@ class SideWork:
         self.held_out = held_out_photos(config, 4)
         self.measure = self.pusher = None
         if config.evaluate_every:
-            from train.evaluate import Measure
+            from train.eval.evaluate import Measure
 
             self.measure = Measure(config)
         if config.push_to:
-            from train.push import Pusher
+            from train.publish.push import Pusher
 
             self.pusher = Pusher(config)
         self.bar = tqdm(total=config.steps, initial=state.step, unit="step", smoothing=0.05)

@@ -20,7 +20,7 @@ import torch
 from safetensors import SafetensorError
 from torch import Tensor
 
-from unit.unit import UNIT, UNITConfig
+from unit.models.unit import UNIT, UNITConfig
 
 CONFIG, WEIGHTS, CARD, METRICS = "config.json", "model.safetensors", "README.md", "metrics.json"
 DISCRIMINATORS = "discriminators.safetensors"  # for those who train on; translating does without

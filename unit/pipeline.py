@@ -10,12 +10,12 @@ import torch
 from PIL import Image, ImageOps
 from torch import Generator, Tensor
 
-from unit.drawing import Drawing, Tile, Window, cut, tiles
 from unit.hub import load_pretrained
 from unit.images import Padded, Photo, load_image
-from unit.layouts import LAYOUTS
-from unit.noise import noise_map
-from unit.unit import UNIT, Domain, UNITConfig
+from unit.models.architectures import LAYOUTS
+from unit.models.unit import UNIT, Domain, UNITConfig
+from unit.noise import Window, noise_map, slice_window
+from unit.tiling import Tile, TiledImage, tiles
 
 BORDER = 16  # pixels mirrored around a photo, which soften what the zeros that convolutions pad with would do to it
 LONGEST = 8  # times image_size: the longer side of what a model of whole pictures is shown
@@ -114,7 +114,7 @@ class Translator:
         parts = _piece(*x.shape) if self._reach is None else self._tiles(x.shape, TILE, self._reach)
         for tile in parts:
             part = self._encode(x, tile.seen, a)
-            cut(mean, self._latent(tile.core)).copy_(cut(part, self._latent(tile.kept)))
+            slice_window(mean, self._latent(tile.core)).copy_(slice_window(part, self._latent(tile.kept)))
         return Latent(mean, x.crop, size)
 
     @torch.inference_mode()
@@ -175,7 +175,7 @@ class Translator:
     @torch.inference_mode()
     def draw(
         self, image: Photo, target: str, *, temperature: float = 0.0, grain: int = 1, seed: int | None = None
-    ) -> Drawing:
+    ) -> TiledImage:
         """What `translate` draws, one tile at a time: for those who want to show how far it is, or to stop.
 
         The photo is read, and what `translate` raises is raised, before this returns. Nothing is drawn yet.
@@ -252,7 +252,7 @@ class Translator:
         temperature: float = 0.0,
         grain: int = 1,
         seed: int | None = None,
-    ) -> Drawing:
+    ) -> TiledImage:
         """Tile by tile from photo to drawing: the latent of a whole large photo would take ten times its memory."""
         x = self._pad(photo, self._channels(a))
         eta = self._noise(self._latent_shape(x.shape), temperature, grain, _generator(seed))
@@ -263,7 +263,7 @@ class Translator:
 
     def _decode(self, latent: Latent, b: Domain, eta: Noise | None) -> Image.Image:
         def mean(seen: Window) -> Tensor:
-            return self._send(cut(latent.mean, self._latent(seen)))
+            return self._send(slice_window(latent.mean, self._latent(seen)))
 
         h, w = _sides(latent.mean)
         shape = self.config.downsampling * h, self.config.downsampling * w
@@ -277,7 +277,7 @@ class Translator:
         shape: tuple[int, int],
         crop: Window,
         size: tuple[int, int],
-    ) -> Drawing:
+    ) -> TiledImage:
         """mean: of windows of a picture of `shape` (height, width). eta: of all its latent, so that tiles agree."""
 
         def draw(seen: Window) -> Tensor:
@@ -287,12 +287,12 @@ class Translator:
             return self._model.decode(z, b)
 
         if self._reach is not None:
-            return Drawing(draw, self._tiles(shape, TILE, self._reach), crop, size)
+            return TiledImage(draw, self._tiles(shape, TILE, self._reach), crop, size)
         side, d = piece(self.config), self.config.downsampling
         if shape[0] * shape[1] <= side**2:
-            return Drawing(draw, _piece(*shape), crop, size)
+            return TiledImage(draw, _piece(*shape), crop, size)
         overlap = min(OVERLAP, side // 4 // d * d)
-        return Drawing(draw, self._tiles(shape, side - 2 * BORDER, BORDER, overlap), crop, size, overlap)
+        return TiledImage(draw, self._tiles(shape, side - 2 * BORDER, BORDER, overlap), crop, size, overlap)
 
     def _tiles(self, shape: tuple[int, int], side: int, margin: int, overlap: int = 0) -> list[Tile]:
         return tiles(*shape, side, margin, overlap, multiple=self.config.downsampling)

@@ -1,0 +1,131 @@
+"""The page's handlers, called as Gradio calls them."""
+
+import functools
+import os
+import pickle
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+import pytest
+from app_server import write_photo
+
+import app
+from unit.demo import zerogpu as zero
+from unit.demo.files import kept, own_folder
+from unit.demo.i18n import CHINESE, ENGLISH
+from unit.demo.page import Page, Stock
+from unit.demo.service import Mistake, Studio
+
+pytest_plugins = ["app_server"]
+TO_WINTER = "summer → winter"
+
+
+def page_of(studio: Studio, words=ENGLISH) -> Page:
+    with gr.Blocks() as demo:
+        return Page(demo, studio, words, Stock([], "", {}, {}, dict.fromkeys(studio.models), ""))
+
+
+@pytest.fixture(scope="module")
+def studio(checkpoints: Path) -> Studio:
+    return Studio(app.find_models(checkpoints, [])[0])
+
+
+@pytest.fixture
+def photo(tmp_path: Path) -> dict[str, Any]:
+    """As the browser sends it."""
+    path = write_photo(tmp_path / "photo.png")
+    return {"path": str(path), "orig_name": path.name, "meta": {"_type": "gradio.FileData"}}
+
+
+@pytest.fixture
+def trusted(monkeypatch) -> None:
+    """Gradio takes a file for uploaded that lies where uploads do; here all are."""
+    validate = gr.FileData.model_validate
+    monkeypatch.setattr(gr.FileData, "model_validate", lambda photo, context=None: validate(photo))
+
+
+class OtherProcess:
+    """Stands in for the package `spaces`: what goes in and comes out is pickled, as between processes."""
+
+    @staticmethod
+    def GPU(fn: Callable[..., Any], duration: int) -> Callable[..., Any]:
+        @functools.wraps(fn)
+        def steps(*given: Any) -> Iterator[Any]:
+            yield from map(sent, fn(*sent(given)))
+
+        def sent(value: Any) -> Any:
+            return pickle.loads(pickle.dumps(value))
+
+        steps.on_gpu = True
+        return steps
+
+
+def test_what_draws_can_do_so_in_another_process(studio, photo, trusted, monkeypatch):
+    monkeypatch.setattr(zero, "ON", True)
+    monkeypatch.setattr(zero, "spaces", OtherProcess)
+    page = page_of(studio)
+    settings = (photo, TO_WINTER, "seasons", 50, 50, 100, "")
+    *_, shown = page.drawing(page.show)(False, *settings)
+    assert {page.before_after, page.result_ab, page.result_ba, page.cycle_heat} <= set(shown)
+    *_, full = page.drawing(page.show_full)(False, *settings)
+    assert Path(full[page.full_download].value["path"]).name == "photo-winter-full.png"
+    *_, samples = page.drawing(page.draw_samples)(2, 1, 8, 0, *settings)
+    assert [caption for _, caption in samples] == ["seed 0, temperature 1", "seed 1, temperature 1"]
+
+
+def test_mistakes_are_told_in_the_language_of_the_page(studio):
+    with pytest.raises(gr.Error, match="請先加入一張照片。"):
+        next(page_of(studio, CHINESE).show(False, None, TO_WINTER, "seasons", 50, 50, 100, ""))
+
+
+def test_a_direction_of_another_model_is_that_of_a_moment_ago(studio, photo, trusted):
+    """Another model was chosen, and its directions have not reached the page yet."""
+    page = page_of(studio)
+    shown = next(page.show(False, photo, TO_WINTER, "zoo", 50, 50, 100, ""))
+    assert Path(shown["result_ab"]).name == "photo-dog.png"
+
+
+def test_an_equal_file_is_not_written_again(tmp_path, monkeypatch):
+    """While a browser reads the first: it would see half of it."""
+    monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path))
+    first = Path(kept(b"picture", "a.png"))
+    before = first.stat()
+    assert kept(b"picture", "a.png") == str(first)
+    assert first.stat().st_ino == before.st_ino
+    assert first.stat().st_mtime_ns > before.st_mtime_ns  # it lives as long as a new one
+    assert kept(b"other", "a.png") != str(first)
+    assert [path.name for path in tmp_path.rglob("*") if path.is_file()] == ["a.png", "a.png"]
+
+
+def test_folders_of_ended_processes_are_deleted_and_no_others(tmp_path, monkeypatch):
+    """In a container the one before had the number that this one has."""
+    monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path))
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    ended.wait()
+    stays = {f"unit-page-{os.getppid()}-a", "unit-page-mine-a", "unit-page-", "other"}
+    for name in (*stays, f"unit-page-{os.getpid()}-a", f"unit-page-{ended.pid}-a"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "photo.png").touch()
+    with own_folder() as folder:
+        assert {path.name for path in tmp_path.iterdir()} == {*stays, folder.name}
+        assert kept(b"picture", "a.png").startswith(str(folder.resolve()))
+    assert {path.name for path in tmp_path.iterdir()} == stays
+
+
+def test_where_uploads_cannot_be_kept_it_says_so(tmp_path, monkeypatch):
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path / "file"))
+    with pytest.raises(SystemExit, match="set GRADIO_TEMP_DIR to one that can be written to"), own_folder():
+        pass
+
+
+def test_a_full_disk_is_one_sentence(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path))
+    monkeypatch.setattr("unit.demo.files.write_atomic", lambda *_: (_ for _ in ()).throw(OSError(28, "No space left")))
+    with pytest.raises(Mistake, match="The server has no room for the result"):
+        kept(b"picture", "a.png")
+    assert "No space left" in capsys.readouterr().err

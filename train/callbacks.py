@@ -1,0 +1,84 @@
+"""What a run tells: lines of numbers and grids of pictures, in its folder."""
+
+import io
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import torch
+from torch import Tensor
+from torchvision.utils import save_image
+from tqdm import tqdm
+
+from train.checkpointer import TrainState
+from unit.hub import write_atomic
+
+
+class Log:
+    """`metrics.jsonl` in the run folder, and the same numbers for TensorBoard if it is wanted."""
+
+    def __init__(self, run: Path, step: int, *, tensorboard: bool = False):
+        """`step`: where the run goes on. Lines of later steps, undone by a kill, are dropped: they will come again."""
+        self.path = run / "metrics.jsonl"
+        forget_after(self.path, step)
+        self.writer = None
+        if tensorboard:
+            try:
+                from torch.utils.tensorboard import SummaryWriter
+            except ImportError:
+                raise ValueError("--tensorboard needs it: pip install tensorboard") from None
+            self.writer = SummaryWriter(str(run / "tensorboard"), purge_step=step + 1)
+
+    def write(self, step: int, values: Mapping[str, float]) -> None:
+        line = {"step": step} | {name: float(f"{value:.5g}") for name, value in values.items()}
+        with not_fatal("the log"), open(self.path, "a") as file:
+            file.write(json.dumps(line) + "\n")
+        if self.writer:
+            with not_fatal("TensorBoard's log"):
+                for name, value in values.items():
+                    self.writer.add_scalar(name, value, step)
+
+    def close(self) -> None:
+        if self.writer:
+            self.writer.close()
+
+
+def forget_after(path: Path, step: int) -> None:
+    """Drop the lines of later steps, and a line that was cut short."""
+    if not path.is_file():
+        return
+    lines, kept = path.read_text().splitlines(keepends=True), []
+    for line in lines:
+        with suppress(ValueError):
+            if json.loads(line)["step"] <= step and line.endswith("\n"):
+                kept.append(line)
+    if kept != lines:
+        with not_fatal("the log"):
+            write_atomic(path, "".join(kept).encode())
+
+
+@contextmanager
+def not_fatal(what: str) -> Iterator[None]:
+    """A disk that is full for an hour should not end a run of a week: say what could not be written, and go on."""
+    try:
+        yield
+    except OSError as error:
+        tqdm.write(f"{what} could not be written: {error}")
+
+
+@torch.no_grad()
+def save_grid(state: TrainState, x_a: Tensor, x_b: Tensor) -> None:
+    """samples/step-N.png from the averaged generator: a row a photo: x_a, x_aa, x_ab, x_aba, x_b, x_bb, x_ba, x_bab."""
+    model = state.ema
+    x_a, x_b = x_a.to(state.device), x_b.to(state.device)
+    x_ab, x_ba = model.translate(x_a, "a", "b"), model.translate(x_b, "b", "a")
+    columns = [x_a, model.reconstruct(x_a, "a"), x_ab, model.translate(x_ab, "b", "a")]
+    columns += [x_b, model.reconstruct(x_b, "b"), x_ba, model.translate(x_ba, "a", "b")]
+    rows = torch.stack([c.expand(-1, 3, -1, -1) for c in columns], dim=1).flatten(0, 1)
+    path = state.config.run_dir / "samples" / f"step-{state.step:08d}.png"
+    with not_fatal("the sample grid"):
+        path.parent.mkdir(exist_ok=True)
+        png = io.BytesIO()
+        save_image(rows, png, nrow=len(columns), normalize=True, value_range=(-1, 1), format="png")
+        write_atomic(path, png.getvalue())

@@ -1,0 +1,1 @@
+"""Where photos come from: folders and data sets, decoded photos, crops of them."""

@@ -1,0 +1,187 @@
+"""From a run to what people load: python -m train export RUN checkpoints/NAME
+
+Writes the averaged weights in fp16, `config.json`, a grid of held-out photos and a model card that tells how they came
+about. Exported again, a folder keeps its notes, its licence and, while the weights are the same, its measures.
+"""
+
+import argparse
+import io
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import safetensors.torch
+import torch
+from PIL import Image, ImageDraw, ImageFont
+from torch import Tensor
+
+from train.checkpointer import read_newest
+from train.config import TrainConfig
+from train.data.crops import held_out_photos
+from train.data.source import DataError, redact_path
+from train.publish.card import SAMPLES, TRAINING, UNKNOWN, complete, read_json, write_card
+from unit.hub import DISCRIMINATORS, METRICS, WEIGHTS, load_pretrained, save_pretrained, write_atomic
+from unit.images import to_image
+from unit.models.unit import UNIT, Domain, UNITConfig
+
+PHOTOS = 4  # of each domain in the grid
+CELL = 160  # pixels: the least side of a picture in it, so that there is room for its label
+
+
+def export(
+    run: Path,
+    folder: Path,
+    notes: str | None = None,
+    license: str | None = None,
+    data: str | None = None,
+    blend: str = "",
+    share: float = 0.5,
+    with_discriminators: bool = False,
+) -> Path:
+    """Write the newest checkpoint's averaged generator into `folder`. Returns the folder.
+
+    `notes` is Markdown that ends the card: limits, results, thanks. `license` is the Hub's name for that of the
+    weights, which may depend on the photos. None of either: as the folder has it, or none and "unknown". `data` is
+    where the photos of the grid are, if no longer where the run had them. `blend` is a folder or a repository of the
+    Hub whose weights are blended in, see `blended`. `with_discriminators` adds those, in fp16, so that another run can
+    go on from the folder with them (`--init`). Raises ValueError if `run` has no checkpoint.
+    """
+    if (newest := read_newest(run)) is None:
+        raise ValueError(f"{run} holds no checkpoint yet; they are written every --save-every steps.")
+    _, tensors, metadata = newest
+    config = json.loads(metadata["config"])
+    model = UNIT(UNITConfig(**config["model"]))
+    model.load_state_dict({k.removeprefix("ema."): tensor for k, tensor in tensors.items() if k.startswith("ema.")})
+    told = ""
+    if blend:
+        model.load_state_dict(blended(model, load_pretrained(blend), share))
+        told = f"{share:g} of it and {1 - share:g} of the weights in {redact_path(blend)}"
+    try:
+        photos = held_out_photos(TrainConfig(data=data or config["data"], model=model.config), PHOTOS)
+    except DataError:
+        if data:
+            raise
+        photos = None  # the run was made elsewhere
+    write_checkpoint(folder, model, metadata, photos, notes, license, told)
+    (folder / DISCRIMINATORS).unlink(missing_ok=True)  # of other weights
+    if with_discriminators:
+        kept = {k: t.half().contiguous() for k, t in tensors.items() if k.startswith(("discriminator.", "look."))}
+        write_atomic(folder / DISCRIMINATORS, safetensors.torch.save(kept))
+    return folder
+
+
+def blended(model: UNIT, other: UNIT, share: float) -> dict[str, Tensor]:
+    """share * model + (1 - share) * other, weight by weight, of two networks of which one went on from the other.
+
+    A model soup (Wortsman et al. 2022, arXiv:2203.05482): often better than either. Raises ValueError for a share that
+    is none, and for networks that are not built alike.
+    """
+    if not 0 < share < 1:
+        raise ValueError(f"--share is {share:g}: it must be between 0 and 1.")
+    one, two = model.state_dict(), other.state_dict()
+    if {k: w.shape for k, w in one.items()} != {k: w.shape for k, w in two.items()}:
+        raise ValueError("--blend names a network that is not built like this one.")
+    return {key: torch.lerp(two[key], weight, share) for key, weight in one.items()}
+
+
+def write_checkpoint(
+    folder: Path,
+    model: UNIT,
+    metadata: Mapping[str, str],
+    photos: tuple[Tensor, Tensor] | None,
+    notes: str | None = None,
+    license: str | None = None,
+    blend: str = "",
+) -> None:
+    """What `export` writes, for a model with the metadata of its training state; `photos` (x_a, x_b) make the grid."""
+    config = complete(json.loads(metadata["config"]))
+    config |= {name: redact_path(config[name]) for name in ("data", "init")} | {"run_dir": Path(config["run_dir"]).name}
+    kept = read_json(folder / TRAINING) or {}
+    facts = {
+        "step": int(metadata["step"]),
+        "seconds": float(metadata["seconds"]),
+        "device": metadata.get("device", "CPU"),
+        "parameters": sum(p.numel() for p in model.parameters()) / 1e6,
+        "blend": blend,
+        "license": license or kept.get("license", UNKNOWN),
+        "notes": kept.get("notes", "") if notes is None else notes,
+        "config": config,
+    }
+    before = _bytes(folder / WEIGHTS)
+    save_pretrained(model, folder)
+    if before not in (None, _bytes(folder / WEIGHTS)):
+        for name in (METRICS, "metrics.md", SAMPLES):  # of other weights: set aside, not thrown away
+            if (folder / name).is_file():
+                (folder / name).replace(folder / f"{name}.old")
+    if photos:
+        data = io.BytesIO()
+        sample_grid(model, *photos).save(data, "JPEG", quality=90)
+        write_atomic(folder / SAMPLES, data.getvalue())
+    write_atomic(folder / TRAINING, (json.dumps(facts, indent=1) + "\n").encode())
+    write_card(folder)
+
+
+@torch.no_grad()
+def sample_grid(model: UNIT, x_a: Tensor, x_b: Tensor) -> Image.Image:
+    """A row a photo of each domain: x_a, x_ab, x_aba, x_b, x_ba, x_bab, and what they are above them.
+
+    x_a, x_b: (N, C, H, W) in [-1, 1].
+    """
+    device = next(model.parameters()).device
+    x_a, x_b = x_a.to(device), x_b.to(device)
+    x_ab, x_ba = model.translate(x_a, "a", "b"), model.translate(x_b, "b", "a")
+    a, b = _written("a", model.config.domain_a), _written("b", model.config.domain_b)
+    columns = [(a, x_a), (f"drawn in {b}", x_ab), (f"and back in {a}", model.translate(x_ab, "b", "a"))]
+    columns += [(b, x_b), (f"drawn in {a}", x_ba), (f"and back in {b}", model.translate(x_ba, "a", "b"))]
+
+    side = max(CELL, *x_a.shape[-2:])
+    grid = Image.new("RGB", (len(columns) * (side + 4) - 4, len(x_a) * (side + 4) + 20), "white")
+    for i, (title, pictures) in enumerate(columns):
+        label = Image.new("RGB", (side, 20), "white")
+        ImageDraw.Draw(label).text((2, 2), title, "black", ImageFont.load_default(13))
+        grid.paste(label, (i * (side + 4), 0))
+        for row, picture in enumerate(pictures):
+            cell = to_image(picture).convert("RGB").resize((side, side), Image.Resampling.BICUBIC)
+            grid.paste(cell, (i * (side + 4), 24 + row * (side + 4)))
+    return grid
+
+
+def _written(domain: Domain, name: str) -> str:
+    """The domain's name, if Pillow's own font has its letters."""
+    return name if name.encode("latin-1", "ignore").decode("latin-1") == name else domain
+
+
+def _bytes(path: Path) -> bytes | None:
+    return path.read_bytes() if path.is_file() else None
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(
+        "python -m train export", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("run", type=Path, help="folder of the run")
+    parser.add_argument("folder", type=Path, help="where the checkpoint goes, for example checkpoints/mine")
+    parser.add_argument("--notes", type=Path, help="Markdown file to end the card with")
+    parser.add_argument("--license", help=f"of the weights, as the Hub names it (default: {UNKNOWN})")
+    parser.add_argument("--blend", default="", help="weights of another run, here or on the Hub, to be blended in")
+    parser.add_argument("--share", type=float, default=0.5, help="of this run in the blend (default: 0.5)")
+    parser.add_argument(
+        "--with-discriminators", action="store_true", help="so that another run can go on with them (--init)"
+    )
+    parser.add_argument("--data", help="where testA and testB are, for the grid (default: where the run had them)")
+    args = parser.parse_args(arguments)
+    try:
+        notes = args.notes and args.notes.read_text()
+        folder = export(
+            args.run, args.folder, notes, args.license, args.data, args.blend, args.share, args.with_discriminators
+        )
+    except (ValueError, OSError) as error:
+        print(error, file=sys.stderr)
+        return 1
+    print(f"wrote {folder}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

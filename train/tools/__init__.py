@@ -1,0 +1,1 @@
+"""What stands beside training: plan, benchmark, stability, report, and preparation of data."""

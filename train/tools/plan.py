@@ -1,0 +1,186 @@
+"""What a run will cost, before it is started: python -m train plan PRESET [options of training] [--measure]
+
+Prints parameters, FLOPs of a step, the memory it needs and the photos a second to expect, for the preset with whatever
+options training would be given. Nothing is trained; --measure then makes three real steps here, to compare.
+
+Memory is weights, gradients, Adam's two moments, the average, and what the forward passes keep for the backward ones.
+What allocators and convolution libraries take beside that is theirs, so leave some room (docs/training.md).
+"""
+
+import argparse
+import dataclasses
+import resource
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.utils.flop_counter import FlopCounterMode
+
+from train.checkpointer import TrainState, dtype_of
+from train.config import TrainConfig, presets
+from train.loop import check_numbers, discriminator_loss, draw, generator_losses, train_step
+from train.parallel import device_of
+from unit.losses import weighted_sum
+
+GPUS = {"T4": 65, "L4": 121, "A100": 312, "H100": 989}  # TFLOP/s in fp16 or bf16, dense, as their maker states them
+
+
+class Plan(NamedTuple):
+    generator: int  # parameters of both domains' encoders and decoders
+    discriminators: int
+    frozen: int  # of the features that projected discriminators look through
+    flops: int  # of a step, forward and backward, over all processes
+    static: int  # bytes held between steps
+    activations: int  # bytes kept from the forward passes at most, for each process
+    precision: str
+
+    @property
+    def memory(self) -> int:
+        """Bytes a process needs."""
+        return self.static + self.activations
+
+
+def plan(config: TrainConfig, processes: int = 1) -> Plan:
+    """Counted on tensors without contents, so it takes no longer for large pictures, and no memory.
+
+    The R1 penalty of every 16th step is left out: the counter cannot follow a gradient of a gradient.
+    """
+    state = TrainState.build(dataclasses.replace(config, r1=0.0), torch.device("cpu"))
+    state.dtype = dtype_of(config, device_of(config.device))  # of where it will run
+    nets = (state.model, state.discriminator, state.look)
+    generator, discriminators, frozen = (sum(p.numel() for p in net.parameters()) for net in nets)
+    # Weight, gradient and Adam's two moments of what learns, the average of the generator: five and four floats.
+    static = 4 * (5 * generator + 4 * discriminators + frozen)
+    if state.dtype != torch.float32:
+        static += 2 * (generator + discriminators)  # the copies that autocast multiplies with
+    for net in nets:
+        net.to("meta", state.dtype)
+    rows = config.batch_size // (processes * config.accumulate)
+    channels = (config.model.channels_a, config.model.channels_b)
+    x_a, x_b = (
+        torch.empty(rows, c, *2 * [config.model.image_size], device="meta", dtype=state.dtype) for c in channels
+    )
+
+    once, kept = config.accumulate == 1, []
+    with FlopCounterMode(display=False) as counter:
+        with saved_bytes(nets) as saved:
+            with torch.set_grad_enabled(once):
+                views = draw(state, x_a, x_b, 0)
+            loss = discriminator_loss(state, x_a, x_b, views)
+            kept.append(sum(saved.values()))
+        loss.backward()
+        state.discriminator.requires_grad_(False)
+        with saved_bytes(nets) as judged:
+            if not once:
+                views = draw(state, x_a, x_b, 0)
+            losses = generator_losses(state, x_a, x_b, views)
+            kept.append(sum((saved | judged).values()) if once else sum(judged.values()))
+        weighted_sum(losses, vars(config.weights)).backward()
+    flops = counter.get_total_flops() * processes * config.accumulate
+    precision = str(state.dtype).removeprefix("torch.")
+    return Plan(generator, discriminators, frozen, flops, static, max(kept), precision)
+
+
+@contextmanager
+def saved_bytes(nets: Sequence[nn.Module]) -> Iterator[dict[int, int]]:
+    """Bytes of each storage that autograd keeps from inside, by its identity, but for weights."""
+    weights = {p.untyped_storage()._cdata for net in nets for p in net.parameters()}
+    saved: dict[int, int] = {}
+    alive: list[Tensor] = []  # or another tensor would get the identity of a freed one
+
+    def note(tensor: Tensor) -> Tensor:
+        storage = tensor.untyped_storage()
+        if storage._cdata not in weights:
+            saved[storage._cdata] = storage.nbytes()
+            alive.append(tensor)
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(note, lambda tensor: tensor):
+        yield saved
+
+
+def measure(config: TrainConfig, steps: int = 3) -> tuple[float, float]:
+    """(bytes at the peak, seconds a step) of real steps on noise, on the device of the config, uncompiled.
+
+    Bytes: on CUDA those of tensors; elsewhere what the process grew by from before its networks were built.
+    """
+    before = resident()
+    state = TrainState.build(config)
+    channels, side = (config.model.channels_a, config.model.channels_b), config.model.image_size
+    x_a, x_b = (torch.rand(config.batch_size, c, side, side, device=state.device) * 2 - 1 for c in channels)
+    seconds = []
+    for _ in range(steps):
+        start = time.perf_counter()
+        float(train_step(state, x_a, x_b)["gan"])  # waits until it is there
+        seconds.append(time.perf_counter() - start)
+    peak = torch.cuda.max_memory_allocated() if state.device.type == "cuda" else resident() - before
+    return peak, min(seconds)
+
+
+def resident() -> int:
+    """Bytes: the most that this process has held in memory at once."""
+    status = Path("/proc/self/status")
+    if status.is_file():  # Linux; the line below would there count the process that started this one, too
+        return 1024 * next(int(line.split()[1]) for line in status.read_text().splitlines() if line[:6] == "VmHWM:")
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    import tyro
+
+    parser = argparse.ArgumentParser("python -m train plan", add_help=False)
+    parser.add_argument("--processes", type=int, default=1)
+    parser.add_argument("--peak", type=float)
+    parser.add_argument("--share", type=float, default=0.3)
+    parser.add_argument("--measure", action="store_true")
+    args, rest = parser.parse_known_args(arguments)
+    own = (
+        "\n  --processes N  that share the batch"
+        "\n  --peak TFLOPS  of your device (default: those of some GPUs)"
+        "\n  --share S      of the peak that training reaches (default: 0.3)"
+        "\n  --measure      make three steps here, uncompiled"
+    )
+    config = tyro.extras.overridable_config_cli(
+        presets(""), prog="python -m train plan", description=f"{__doc__}{own}", args=rest
+    )
+    try:
+        check_numbers(config)
+        for name in ("processes", "share", "peak"):
+            if (value := getattr(args, name)) is not None and not value > 0:
+                raise ValueError(f"--{name} is {value}: it must be above 0.")
+        if config.batch_size % (args.processes * config.accumulate):
+            raise ValueError(f"--batch-size {config.batch_size} must be a multiple of --processes x --accumulate.")
+        print(describe(config, plan(config, args.processes), args.processes, args.peak, args.share))
+        if args.measure:
+            peak, seconds = measure(dataclasses.replace(config, compile=False))
+            print(f"measured here   {peak / 1e9:.2f} GB, {seconds:.2f} s a step, uncompiled")
+    except ValueError as error:
+        print(error, file=sys.stderr)
+        return 1
+    return 0
+
+
+def describe(config: TrainConfig, costs: Plan, processes: int, peak: float | None, share: float) -> str:
+    size, photos = config.model.image_size, 2 * config.batch_size
+    lines = [
+        f"{config.model.layout}, dim {config.model.dim}, {size} px, batch {config.batch_size} of each domain, "
+        f"{processes} process{'es' * (processes > 1)}, {costs.precision}",
+        f"parameters      {costs.generator / 1e6:.1f} M encoders and decoders, {costs.discriminators / 1e6:.1f} M "
+        f"discriminators, {costs.frozen / 1e6:.1f} M frozen",
+        f"a step          {costs.flops / 1e9:,.0f} GFLOP, {costs.flops / photos / 1e9:,.1f} a photo",
+        f"memory          {costs.memory / 1e9:.2f} GB a process: {costs.static / 1e9:.2f} weights and optimisers, "
+        f"{costs.activations / 1e9:.2f} activations",
+    ]
+    for name, tflops in {"the device": peak}.items() if peak else GPUS.items():
+        rate = photos * share * tflops * 1e12 * processes / costs.flops
+        lines.append(f"to expect       {rate:,.0f} photos/s on {name} ({tflops:g} TFLOP/s) at {share:.0%} of its peak")
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,160 @@
+"""Between Gradio and the studio: what a browser sent, and what it is given."""
+
+import contextlib
+import functools
+import hashlib
+import inspect
+import io
+import os
+import shutil
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from threading import Thread
+from typing import Any
+
+import gradio as gr
+from gradio.utils import get_upload_folder
+from PIL import Image
+
+from unit.demo.i18n import Words
+from unit.demo.service import Mistake, Upload
+from unit.demo.visualize import film
+from unit.hub import write_atomic
+
+LOSSLESS = 4_000_000  # pixels: larger results are saved as JPEG, since a PNG of a poster takes a minute and 100 MB
+JPEG_SIDE = 65_500  # pixels: longer than that no JPEG can be
+SECONDS = 3  # of a film
+
+# The model works for one visitor at a time: on few cores, two at once are slower for both. Of many quick changes the
+# last one always wins.
+BUSY: dict[str, Any] = {"concurrency_id": "model", "concurrency_limit": 1}
+QUICK: dict[str, Any] = {"preprocess": False, "api_visibility": "private", "queue": False}
+# Of what is done outside the queue a browser never hears why it failed.
+SOON: dict[str, Any] = {**QUICK, "queue": True, "concurrency_limit": None}
+RUN: dict[str, Any] = {**QUICK, **BUSY, "queue": True, "trigger_mode": "always_last"}
+
+
+def uploaded(photo: Any) -> Upload:
+    """What the browser sent, as a photo that somebody uploaded.
+
+    Every handler takes photos unprocessed: Gradio would open the file itself and answer a bad one with a path of the
+    server. A file without its upload mark was never checked to be an upload, so it is not opened.
+    """
+    if photo is None:
+        raise Mistake("Please add a photo first.")
+    try:
+        file = gr.FileData.model_validate(photo, context={"validate_meta": True})
+    except ValueError as error:
+        raise Mistake("This is not an uploaded picture: upload the file first.") from error
+    return Upload(file.path, Path(file.orig_name or "photo").stem[:50])
+
+
+def saved(image: Image.Image, name: str) -> str:
+    """The picture as a file called `name`, for the browser."""
+    file = io.BytesIO()
+    if image.width * image.height <= LOSSLESS or max(image.size) > JPEG_SIDE:
+        image.save(file, "PNG", compress_level=1)  # of photos no larger than at 6, and four times as quick
+        return kept(file.getvalue(), f"{name}.png")
+    image.save(file, "JPEG", quality=95, subsampling=0)
+    return kept(file.getvalue(), f"{name}.jpg")
+
+
+def saved_film(frames: Iterable[Image.Image], name: str) -> str:
+    return kept(film(frames, SECONDS), f"{name}.webp")
+
+
+def kept(data: bytes, name: str) -> str:
+    """A file where Gradio serves from and clears old ones away, in a folder called after its contents.
+
+    Gradio's own function for it writes an equal file again, while a browser may be reading the first.
+    """
+    path = Path(get_upload_folder(), hashlib.blake2b(data, digest_size=32).hexdigest(), Path(name).name)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if path.exists():
+            path.touch()  # it is as good as new
+        else:
+            write_atomic(path, data)
+    except OSError as error:
+        print(f"{path}: {error}", file=sys.stderr)
+        raise Mistake("The server has no room for the result: please try again in some minutes.") from error
+    return str(path.resolve())
+
+
+@contextlib.contextmanager
+def own_folder() -> Iterator[Path]:
+    """Inside, Gradio keeps what it is sent and what is drawn in a folder of this process, which is gone at the end.
+
+    Folders of processes that were killed before they could do that are deleted now. Ends the program, with a sentence,
+    if there can be no such folder.
+    """
+    prefix = f"unit-page-{os.getpid()}-"
+    try:
+        outer = Path(os.environ.get("GRADIO_TEMP_DIR") or tempfile.gettempdir())
+        outer.mkdir(parents=True, exist_ok=True)
+        for folder in outer.glob("unit-page-*-*"):
+            process = folder.name.split("-")[2]
+            if process.isdecimal() and _is_gone(int(process)):
+                shutil.rmtree(folder, ignore_errors=True)
+        own = tempfile.TemporaryDirectory(prefix=prefix, dir=outer, ignore_cleanup_errors=True)
+    except OSError as error:
+        sys.exit(f"There is no folder for uploads ({error}): set GRADIO_TEMP_DIR to one that can be written to.")
+    with own as name:
+        os.environ["GRADIO_TEMP_DIR"] = name
+        yield Path(name)
+
+
+def _is_gone(process: int) -> bool:
+    if process == os.getpid():  # in a container each has the same number as the one before
+        return True
+    if sys.platform != "win32":  # where asking would end it
+        try:
+            os.kill(process, 0)
+        except ProcessLookupError:
+            return True
+        except OSError:  # somebody else's
+            pass
+    return False
+
+
+def forget_in(folder: Path, every: float = 600, older: float = 3000) -> None:
+    """From now on delete, every so many seconds, files in `folder` that are older than so many. What is there stays.
+
+    (Gradio's own `delete_cache` knows nothing of results that were drawn when whoever asked for them had gone.)
+    """
+    stays = set(folder.rglob("*"))
+
+    def sweep() -> None:
+        while folder.is_dir():
+            time.sleep(every)
+            with contextlib.suppress(OSError):  # gone meanwhile; what is left waits for the next time
+                for path in set(folder.rglob("*")) - stays:
+                    if path.is_file() and time.time() - path.stat().st_mtime > older:
+                        path.unlink()
+
+    Thread(target=sweep, daemon=True).start()
+
+
+def politely(fn: Callable[..., Any], language: Callable[..., Words]) -> Callable[..., Any]:
+    @contextlib.contextmanager
+    def in_one_sentence(*given: Any) -> Iterator[None]:
+        try:
+            yield
+        except Mistake as mistake:
+            words = language(*given)
+            raise gr.Error(words(str(mistake)), print_exception=False) from mistake
+
+    @functools.wraps(fn)
+    def call(*given: Any) -> Any:
+        with in_one_sentence(*given):
+            return fn(*given)
+
+    @functools.wraps(fn)
+    def steps(*given: Any) -> Iterator[Any]:
+        with in_one_sentence(*given):
+            yield from fn(*given)
+
+    return steps if inspect.isgeneratorfunction(fn) else call
