@@ -14,8 +14,8 @@ import pytest
 import torch
 from PIL import Image
 
-from unit import UNIT, Translator, UNITConfig, __main__, load_pretrained, save_pretrained
-from unit.__main__ import flops, main
+from unit import UNIT, Translator, UNITConfig, cli, load_pretrained, save_pretrained
+from unit.cli import flops, main
 from unit.faces import Box, centred, cut, paste
 from unit.hub import write_atomic
 
@@ -103,7 +103,7 @@ def test_the_face_step_comes_by_itself(here: Path, of_faces: Path, monkeypatch: 
             (Box(40, 4, 32), "never.png", ["--no-face"]),
         ):
             if options != ["--face"]:
-                monkeypatch.setattr(__main__, "find_faces", lambda image: [Box(40, 4, 32), Box(2, 2, 16)])
+                monkeypatch.setattr(cli, "find_faces", lambda image: [Box(40, 4, 32), Box(2, 2, 16)])
             assert main([*command, "-o", name, *options]) == 0
             drawn = translator.from_pretrained(of_faces).translate(cut(before, box), "dog")
             expected = whole if name == "never.png" else paste(before, drawn, box).tobytes()
@@ -141,7 +141,7 @@ def test_a_folder_that_cannot_be_made_is_said_before_the_work(here: Path, model,
 
 
 def test_heic_photos_without_a_reader_and_thumbnails_of_systems(here: Path, model, capsys, monkeypatch) -> None:
-    monkeypatch.setattr(__main__, "SUFFIXES", frozenset({".jpg", ".png"}))
+    monkeypatch.setattr(cli, "SUFFIXES", frozenset({".jpg", ".png"}))
     for name in ("in/a.jpg", "in/@eaDir/a.jpg/SYNOPHOTO_THUMB_M.jpg", "in/__MACOSX/a.jpg"):
         photo(name)
     Path("in/b.HEIC").write_bytes(b"heic")
@@ -285,7 +285,7 @@ def test_failures_are_status_1(here: Path, model: list[str], capsys: pytest.Capt
 def test_the_only_checkpoint_is_the_default(
     here: Path, tiny_checkpoint: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(__main__, "CHECKPOINTS", here / "checkpoints")
+    monkeypatch.setattr(cli, "CHECKPOINTS", here / "checkpoints")
     assert main(["info"]) == 2
     assert capsys.readouterr().err == "say which model to use with --model (in checkpoints: none).\n"
     shutil.copytree(tiny_checkpoint, here / "checkpoints" / "seasons")
@@ -298,7 +298,7 @@ def test_the_only_checkpoint_is_the_default(
 def test_of_several_checkpoints_the_one_that_draws_the_domain_is_the_default(
     here: Path, tiny_checkpoint: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(__main__, "CHECKPOINTS", here / "checkpoints")
+    monkeypatch.setattr(cli, "CHECKPOINTS", here / "checkpoints")
     photo("a.png")
     shutil.copytree(tiny_checkpoint, here / "checkpoints" / "seasons")
     zoo = UNITConfig(dim=4, n_res=1, domain_a="cat", domain_b="dog")
@@ -503,4 +503,4 @@ def test_processes_take_gpus_in_turn(monkeypatch: pytest.MonkeyPatch) -> None:
     """On a machine that says it has two; to name a device needs no driver."""
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
-    assert [str(__main__._gpu(local)) for local in range(3)] == ["cuda:0", "cuda:1", "cuda:0"]
+    assert [str(cli._gpu(local)) for local in range(3)] == ["cuda:0", "cuda:1", "cuda:0"]

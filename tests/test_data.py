@@ -22,6 +22,7 @@ from torchvision.transforms import v2
 
 from tests.test_train import assert_same
 from train.config import TrainConfig
+from train.data import store as cache
 from train.data.crops import (
     DataError,
     Unreadable,
@@ -33,7 +34,6 @@ from train.data.crops import (
     random_window,
     reading,
 )
-from train.data.crops import store as cache
 from train.data.store import Recipe, decode, useful_scale
 from train.loop import train
 from unit import UNITConfig
