@@ -8,6 +8,8 @@ import random
 import resource
 import shutil
 import signal
+import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -36,6 +38,7 @@ from train.data.crops import (
 )
 from train.data.store import Recipe, decode, useful_scale
 from train.loop import train
+from train.parallel import told_to_stop
 from unit import UNITConfig
 from unit.images import ImageError, load_image
 
@@ -423,6 +426,34 @@ def test_too_little_shared_memory_is_said_before_the_first_step(scenes, monkeypa
         pass
     with reading(dataclasses.replace(config, workers=0), 0) as loaded:
         next(loaded)
+
+
+@pytest.fixture
+def silent_readers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Readers that live and deliver nothing."""
+    monkeypatch.setattr("train.data.UnpairedBatches.__getitem__", lambda *_: time.sleep(1000))
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_ends_the_wait_for_a_silent_reader(number, data, silent_readers):
+    config = make_config(data, workers=2)
+    began = time.monotonic()
+    with told_to_stop() as told, reading(config, 0, told) as loaded:
+        threading.Timer(0.5, os.kill, (os.getpid(), number)).start()
+        assert len(next(loaded).x_a) == len(next(loaded).x_b) == 0  # and nobody waits again
+        assert told == [number]
+    assert time.monotonic() - began < 10
+    assert not multiprocessing.active_children()
+
+
+def test_a_reader_that_is_silent_for_long_is_given_up(data, silent_readers, monkeypatch):
+    monkeypatch.setattr("train.data.SILENCE", 1)
+    with (
+        pytest.raises(DataError, match=r"have brought none for 1 s\. .*--workers 0.*goes on from the last checkpoint"),
+        reading(make_config(data, workers=1), 0) as loaded,
+    ):
+        next(loaded)
+    assert not multiprocessing.active_children()
 
 
 def test_folders_of_thumbnails_hold_no_photos(tmp_path):

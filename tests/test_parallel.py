@@ -129,9 +129,26 @@ def test_a_batch_that_cannot_be_shared_is_refused(data, tmp_path):
         train(config)
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_signal_to_the_whole_group_saves_and_ends(data, tmp_path, number):
-    """As SLURM, Spaces and a terminal send it: to the trainer and its readers at once."""
+def silence(trainer: int) -> None:
+    """Stop its readers, as a disk does that no longer answers."""
+    children = [int(p) for p in Path(f"/proc/{trainer}/task/{trainer}/children").read_text().split()]
+    readers = [child for child in children if b"train" in Path(f"/proc/{child}/cmdline").read_bytes()]
+    assert readers
+    for reader in readers:
+        os.kill(reader, signal.SIGSTOP)
+
+
+def wait_until_nothing_changes(path: Path) -> None:
+    before = b""
+    while before != (before := path.read_bytes()):
+        time.sleep(1)
+
+
+@pytest.mark.parametrize(
+    ("number", "silent"), [(signal.SIGTERM, False), (signal.SIGINT, False), (signal.SIGTERM, True)]
+)
+def test_a_signal_to_the_whole_group_saves_and_ends(data, tmp_path, number, silent):
+    """As SLURM, Spaces and a terminal send it: to the trainer and its readers at once, also where these are silent."""
     run = tmp_path / "run"
     command = [sys.executable, *command_line(data, run)[:-1], "100000"]
     command[command.index("--save-every") + 1] = "100000"
@@ -150,8 +167,11 @@ def test_a_signal_to_the_whole_group_saves_and_ends(data, tmp_path, number):
             assert process.poll() is None, process.stderr.read()
             assert time.monotonic() < deadline
             time.sleep(0.05)
+        if silent:
+            silence(process.pid)
+            wait_until_nothing_changes(run / "metrics.jsonl")
         os.killpg(process.pid, number)
-        out, err = process.communicate(timeout=60)
+        out, err = process.communicate(timeout=20 if silent else 60)
     finally:
         process.kill()
     assert process.returncode == (0 if number == signal.SIGTERM else 130), err

@@ -77,25 +77,24 @@ def train(config: TrainConfig) -> Path:
         layout, unreadable, unsaved = memory_format(device), Unreadable(config), 0
         heard: list[signal.Signals] = []  # by any of the processes, each of which has a list of its own
         started, first_step = time.monotonic() - state.seconds, state.step
-        with told_to_stop() as told, reading(config, state.step) as batches:
+        with told_to_stop() as told, reading(config, state.step, told) as batches:
             for x_a, x_b, failed in batches:
                 if progress(config, state.step, state.seconds) == 1:  # by the clock
                     break
+                if largest(bool(told or failed), device):  # seldom; then all hear what each has met, and do the same
+                    count_unreadable(state, unreadable, gathered(failed))
+                    if heard := gathered(told):
+                        break  # before the step, for which a photo may be missing here
                 x_a, x_b = (x.to(device, memory_format=layout, non_blocking=True) for x in (x_a, x_b))
                 losses = train_step(state, x_a, x_b)
 
                 state.seconds = time.monotonic() - started
                 if config.minutes:  # by the clock that is furthest, so that all stop at one step
                     state.seconds = largest(state.seconds, device)
-                if largest(bool(told or failed), device):  # seldom; then all hear what each has met, and do the same
-                    count_unreadable(state, unreadable, gathered(failed))
-                    heard = gathered(told)
-                if state.step % config.save_every == 0 and not heard:
+                if state.step % config.save_every == 0 and not told:
                     unsaved = save(state, unsaved)  # before what may take long, or fail
                 if side:
-                    side.after_step(losses, len(unreadable), heard)
-                if heard:
-                    break
+                    side.after_step(losses, len(unreadable), told)
             path = state.save() if state.step > first_step or not resumed else resumed
         if side:
             side.close(path, heard or told)

@@ -144,13 +144,19 @@ def alone_in(folder: Path) -> Iterator[None]:
         yield
 
 
+class Told(list[signal.Signals]):
+    """The signals that told this process to stop."""
+
+    waiting = False  # for what may never come: then a signal interrupts, as Ctrl-C does by default
+
+
 @contextmanager
-def told_to_stop() -> Iterator[list[signal.Signals]]:
+def told_to_stop() -> Iterator[Told]:
     """A list that SIGTERM (sent by SLURM and Spaces some seconds before the end) and Ctrl-C enter, instead of killing.
 
     A second Ctrl-C, some seconds later, does interrupt.
     """
-    told: list[signal.Signals] = []
+    told = Told()
     first = 0.0
 
     def note(number: int, frame: object) -> None:
@@ -160,6 +166,9 @@ def told_to_stop() -> Iterator[list[signal.Signals]]:
         elif number == signal.SIGINT and time.monotonic() - first > AGAIN:
             raise KeyboardInterrupt
         told.append(signal.Signals(number))
+        if told.waiting:
+            told.waiting = False  # the next one does not interrupt what is done about this one
+            raise KeyboardInterrupt
 
     if threading.current_thread() is not threading.main_thread():  # signals are the main thread's business
         yield told

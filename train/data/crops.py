@@ -17,12 +17,13 @@ import torch
 from PIL import Image, ImageOps
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
+from torch.utils.data._utils import signal_handling
 from tqdm import tqdm
 
 from train.config import TrainConfig
 from train.data.source import DataError, find_data, list_photos
 from train.data.store import RATIO, Look, Recipe, look_through, open_photos
-from train.parallel import rank, world
+from train.parallel import Told, rank, world
 from unit.images import SUFFIXES, ImageError, load_image, to_tensor
 
 AHEAD = 4  # batches that each reader makes in advance
@@ -273,20 +274,56 @@ def batches(config: TrainConfig, first_step: int, rank: int = 0, world: int = 1)
 
 
 @contextmanager
-def reading(config: TrainConfig, first_step: int) -> Iterator[Iterator[Batch]]:
+def reading(config: TrainConfig, first_step: int, told: Told | None = None) -> Iterator[Iterator[Batch]]:
     """`batches` of this process. Its readers are gone afterwards, whatever has happened.
 
-    Left to themselves after an error, they would live on in its traceback, and Python would wait for them for ever.
+    Once there is a signal in `told`, no reader is waited for any more: an empty batch comes.
     """
     _check_shared_memory(config)
     loaded: Any = iter(batches(config, first_step, rank(), world()))
     try:
-        yield loaded
+        yield _awaited(loaded, Told() if told is None else told)
     finally:
         if config.workers:
-            loaded._shutdown_workers()  # it tells PyTorch, too, that from now on they may end
-            for reader in loaded._workers:
-                reader.kill()  # they heed no milder signal
+            _end_readers(loaded)
+
+
+def _awaited(loaded: Iterator[Batch], told: Told) -> Iterator[Batch]:
+    while True:
+        batch = Batch(torch.empty(0), torch.empty(0), [])
+        try:
+            told.waiting = True
+            if not told:
+                batch = next(loaded)
+        except StopIteration:
+            return
+        except KeyboardInterrupt:
+            if not told:
+                raise
+        except RuntimeError as error:
+            if "DataLoader timed out" not in str(error):
+                raise
+            raise DataError(
+                f"The processes that read photos have brought none for {SILENCE} s. If the disk answers, try "
+                "--workers 0, which does without them; the same command goes on from the last checkpoint."
+            ) from None
+        finally:
+            told.waiting = False
+        yield batch
+
+
+def _end_readers(loaded: Any) -> None:
+    """Kill them: they heed no milder signal, and a silent one would not hear that it may end.
+
+    Left alone after an error, they would live on in its traceback, and Python would wait for them for ever. PyTorch has
+    to forget them first, or it would take their end for an accident.
+    """
+    if loaded._worker_pids_set:
+        signal_handling._remove_worker_pids(id(loaded))
+        loaded._worker_pids_set = False
+    for reader in loaded._workers:
+        reader.kill()
+    loaded._shutdown_workers()
 
 
 def _check_shared_memory(config: TrainConfig, where: Path = Path("/dev/shm")) -> None:
