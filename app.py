@@ -29,15 +29,17 @@ from unit.hub import CheckpointError, find_checkpoint
 from unit.pictures import thumbnail
 from unit.pipeline import Translator
 from unit.studio import Mistake, Studio, Upload
-from unit.web.api import add_api
-from unit.web.files import forget_in, own_folder, saved
+from unit.web.api import add_api, misnamed
+from unit.web.files import PoliteBlocks, forget_in, own_folder, saved
 from unit.web.page import CSS, Example, Page, Stock
 from unit.words import CHINESE, ENGLISH
 
 
 async def fetch_nothing(*_: Any, **__: Any) -> NoReturn:
     """Gradio would fetch any address that a caller names in place of a file, and ask Google where it is."""
-    raise ValueError("This server fetches nothing from other machines.")
+    raise gr.Error(
+        "This server fetches nothing from other machines: download the photo, and send the file.", print_exception=False
+    )
 
 
 safehttpx.get = safehttpx.async_validate_url = fetch_nothing  # all that Gradio reaches an address through
@@ -152,7 +154,7 @@ def build_demo(models: Mapping[str, Translator], checkpoints: Path = CHECKPOINTS
         if name in with_photo
     }
     stock = Stock(examples, told, pictures, results, folders, notice)
-    with gr.Blocks(title="UNIT in the browser", analytics_enabled=False) as demo:
+    with PoliteBlocks(title="UNIT in the browser", analytics_enabled=False) as demo:
         Page(demo, studio, ENGLISH, stock)
         add_api(studio)
     with demo.route(CHINESE.name, CHINESE.path):
@@ -190,6 +192,7 @@ def main() -> None:
             demo.launch(
                 theme=THEME, css=CSS, server_port=port, footer_links=["api"], max_file_size="30mb",
                 run_history=False, enable_monitoring=False, ssr_mode=False, show_error=False,
+                app_kwargs={"exception_handlers": {TypeError: misnamed}},
             )  # fmt: skip
         except OSError as error:  # the port is taken
             sys.exit(str(error))
