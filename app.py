@@ -29,8 +29,8 @@ import safehttpx
 from PIL import Image
 
 from unit.demo import zerogpu as zero
-from unit.demo.api import add_api
-from unit.demo.files import forget_in, own_folder, saved
+from unit.demo.api import add_api, misnamed
+from unit.demo.files import PoliteBlocks, forget_in, own_folder, saved
 from unit.demo.i18n import CHINESE, ENGLISH
 from unit.demo.model_info import credits
 from unit.demo.page import CSS, Example, Page, Stock
@@ -42,7 +42,9 @@ from unit.pipeline import Translator
 
 async def fetch_nothing(*_: Any, **__: Any) -> NoReturn:
     """Gradio would fetch any address that a caller names in place of a file, and ask Google where it is."""
-    raise ValueError("This server fetches nothing from other machines.")
+    raise gr.Error(
+        "This server fetches nothing from other machines: download the photo, and send the file.", print_exception=False
+    )
 
 
 safehttpx.get = safehttpx.async_validate_url = fetch_nothing  # all that Gradio reaches an address through
@@ -157,7 +159,7 @@ def build_demo(models: Mapping[str, Translator], checkpoints: Path = CHECKPOINTS
         if name in with_photo
     }
     stock = Stock(examples, told, pictures, results, folders, notice)
-    with gr.Blocks(title="UNIT in the browser", analytics_enabled=False) as demo:
+    with PoliteBlocks(title="UNIT in the browser", analytics_enabled=False) as demo:
         Page(demo, studio, ENGLISH, stock)
         add_api(studio)
     with demo.route(CHINESE.name, CHINESE.path):
@@ -195,6 +197,7 @@ def main() -> None:
             demo.launch(
                 theme=THEME, css=CSS, server_port=port, footer_links=["api"], max_file_size="30mb",
                 run_history=False, enable_monitoring=False, ssr_mode=False, show_error=False,
+                app_kwargs={"exception_handlers": {TypeError: misnamed}},
             )  # fmt: skip
         except OSError as error:  # the port is taken
             sys.exit(str(error))

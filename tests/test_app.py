@@ -264,11 +264,15 @@ def test_a_photo_that_lies_on_its_side_comes_out_upright(client, photo, tmp_path
     ("settings", "sentence"),
     [
         ({"direction": "summer → autumn"}, "choose summer → winter or winter → summer"),
+        ({"direction": ["summer"]}, r"The direction is \['summer'\]: choose summer → winter or winter → summer"),
+        ({"direction": 10**6 * "x"}, r"The direction is 'x+\.\.\.x+': choose"),
+        ({"model": ["zoo"]}, r"There is no model \['zoo'\] here: choose seasons or zoo"),
         ({"direction": "cat → dog"}, "'cat → dog' belongs to the model 'zoo': choose that model too"),
         ({"temperature": 3.5}, "Temperature must be a number from 0 to 3"),
         ({"temperature": "hot"}, "Temperature must be a number"),
         ({"grain": 0}, "Grain must be a number from 1 to 32"),
         ({"seed": -1}, "Seed must be a number from 0"),
+        ({"seed": 10**22}, f"Seed must be a number from 0 to 2147483647, and it is {10**22}"),
     ],
 )
 def test_bad_settings_get_one_sentence(client, photo, settings, sentence):
@@ -284,6 +288,29 @@ def test_the_number_of_samples_is_limited(client, photo):
 def test_no_photo_gets_one_sentence(client):
     with pytest.raises(AppError, match=r"^Please add a photo first\.$"):
         client.predict(image=None, direction=TO_WINTER, api_name="/translate")
+
+
+ADDRESS = handle_file("https://name.invalid/cat.png")
+
+
+@pytest.mark.parametrize(
+    ("api_name", "settings"),
+    [
+        ("/translate", {"image": ADDRESS, "direction": TO_WINTER}),
+        ("/sample", {"image": ADDRESS, "direction": TO_WINTER}),
+        ("/interpolate", {"image_2": ADDRESS, "direction": TO_WINTER}),
+        ("/reconstruct", {"image": ADDRESS, "domain": "summer"}),
+    ],
+)
+def test_an_address_in_place_of_a_file_is_one_sentence(client, photo, api_name, settings):
+    with pytest.raises(AppError, match="fetches nothing from other machines: download the photo, and send the file"):
+        client.predict(**{"image": handle_file(photo), **settings}, api_name=api_name)
+
+
+@pytest.mark.parametrize("image", ["data:image/png;base64,iVBORw0KGgo=", 7, [], {"url": "cat.png"}], ids=str)
+def test_a_photo_that_is_no_file_is_one_sentence(client, image):
+    with pytest.raises(AppError, match="This is not an uploaded picture: upload the file first"):
+        client.predict(image=image, direction=TO_WINTER, api_name="/translate")
 
 
 def test_the_server_tells_visitors_about_the_missing_repository(client):

@@ -15,7 +15,7 @@ from app_server import write_photo
 
 import app
 from unit.demo import zerogpu as zero
-from unit.demo.files import kept, own_folder
+from unit.demo.files import kept, own_folder, plain_name
 from unit.demo.i18n import CHINESE, ENGLISH
 from unit.demo.page import Page, Stock
 from unit.demo.service import Mistake, Studio
@@ -129,3 +129,32 @@ def test_a_full_disk_is_one_sentence(tmp_path, monkeypatch, capsys):
     with pytest.raises(Mistake, match="The server has no room for the result"):
         kept(b"picture", "a.png")
     assert "No space left" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("file", "name"),
+    [
+        ("garden.jpg", "garden"),
+        ("花園 (2).jpg", "花園 (2)"),
+        (f"{'a' * 300}.jpg", "a" * 50),
+        (f"{'漢' * 300}.jpg", "漢" * 33),  # three bytes each
+        ("..", "file"),
+        (".hidden.png", "hidden"),
+        ('a/b<>:"|?*\n.png', "b"),
+        ("a\ud800b.png", "ab"),
+        ("con.png", "_con"),  # which Windows keeps for itself
+    ],
+    ids=ascii,
+)
+def test_results_are_called_after_the_photo_as_far_as_that_is_a_legal_name(file, name):
+    assert plain_name(file) == name
+
+
+@pytest.mark.parametrize("domain", ["day/night", "漢" * 300, "a:b"], ids=ascii)
+def test_a_result_has_a_legal_name_whatever_its_domain_is_called(tmp_path, monkeypatch, domain):
+    monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path))
+    path = Path(kept(b"picture", f"{plain_name('漢' * 300)}-{domain}.png"))
+    assert path.suffix == ".png"
+    assert path.name.startswith("漢" * 33 + "-")
+    assert len(path.name.encode()) <= 255
+    assert not set('/:"') & set(path.name)

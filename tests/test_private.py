@@ -354,8 +354,46 @@ def test_files_of_the_server_are_not_opened(app_url, server_files, photo, mark):
     for path in [*server_files, str(photo)]:
         answer = call_translate(app_url, {"path": path, **mark})
         assert answer.startswith("event: error"), path
+        assert "This is not an uploaded picture: upload the file first." in answer, path
         assert "Traceback" not in answer
         assert not re.search(r"/\w+/", answer), answer
+
+
+@pytest.mark.parametrize("path", [".", "..", "gone.png", f"{'a' * 300}.png", "a\0b.png"], ids=ascii)
+def test_what_is_no_file_among_the_uploads_is_one_sentence(app_url, path):
+    folder = Path(upload(app_url, "cat.png", b"no picture")).parent
+    answer = call_translate(app_url, {"path": f"{folder}/{path}", **UPLOADED})
+    assert re.search(r"This photo is no longer here|This is not an uploaded picture", answer)
+    assert folder.name not in answer
+
+
+@pytest.mark.parametrize(
+    "image",
+    [{"meta": None}, {"meta": "gradio.FileData"}, {"path": 7, **UPLOADED}, {"orig_name": 7, **UPLOADED}, {"url": "x"}],
+    ids=str,
+)
+def test_what_is_no_upload_is_one_sentence(app_url, image):
+    answer = call_translate(app_url, {"path": upload(app_url, "cat.png", b"no picture"), **image})
+    assert "This is not an uploaded picture: upload the file first." in answer
+
+
+@pytest.mark.parametrize("values", [[], [None]], ids=str)
+def test_a_call_with_too_few_values_is_one_sentence(app_url, values):
+    call = f"{app_url}/gradio_api/call/translate"
+    event = json.loads(ask(call, json.dumps({"data": values}).encode())[1])["event_id"]
+    assert f"This call takes 7 values, and {len(values)} came." in ask(f"{call}/{event}")[1]
+
+
+@pytest.mark.parametrize(
+    ("values", "sentence"),
+    [
+        ({"image": None}, "No value provided for required argument: direction"),
+        ({"image": None, "direction": TO_WINTER, "heat": 1}, "`heat` is not a valid key-word argument"),
+    ],
+)
+def test_a_call_with_wrong_names_is_one_sentence(app_url, values, sentence):
+    status, answer = ask(f"{app_url}/gradio_api/call/v2/translate", json.dumps(values).encode())
+    assert (status, sentence in answer) == (422, True)
 
 
 @pytest.mark.parametrize("page", ["monitoring", "monitoring/summary", "monitoring/key", "gradio_api/monitoring"])
@@ -400,7 +438,9 @@ def test_the_server_fetches_nothing_for_anybody(listener, checkpoints, tmp_path)
     with serve(checkpoints, tmp_path, UNIT_MODELS="", **settings) as (url, _):
         for address in ("https://name.invalid/cat.png", "http://192.0.2.1/cat.png", "https://huggingface.co/cat.png"):
             for image in ({"path": address}, {"path": "cat.png", "url": address}):
-                assert call_translate(url, {**image, **UPLOADED}).startswith("event: error")
+                answer = call_translate(url, {**image, **UPLOADED})
+                assert answer.startswith("event: error")
+                assert re.search(r"fetches nothing from other machines|is not an uploaded picture", answer)
             for route in ("file", "proxy"):
                 assert 400 <= ask(f"{url}/gradio_api/{route}={address}")[0] < 500
     assert heard.read_text() == ""

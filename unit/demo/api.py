@@ -6,6 +6,8 @@ from types import UnionType
 from typing import Any, get_args, get_type_hints
 
 import gradio as gr
+from fastapi import Request
+from fastapi.responses import JSONResponse
 from PIL import Image
 
 from unit.demo.files import BUSY, LOSSLESS, politely, saved, uploaded
@@ -90,6 +92,13 @@ def add_api(studio: Studio) -> None:
         models: "The models here and the directions of each.",
     }.items():
         gr.api(fn, api_name=fn.__name__, api_description=text, **BUSY if fn is not models else {})
+
+
+async def misnamed(request: Request, error: Exception) -> JSONResponse:
+    """What Gradio raises for a call by names, of which one is missing or unknown, as an answer to the caller."""
+    if "/call/" not in request.url.path:
+        raise error
+    return JSONResponse({"detail": str(error)}, status_code=422)
 
 
 def listed(files: list[gr.FileData]) -> Any:

@@ -17,6 +17,7 @@ from typing import Any
 
 import gradio as gr
 from gradio.utils import get_upload_folder
+from gradio_client.utils import strip_invalid_filename_characters
 from PIL import Image
 
 from unit.demo.i18n import Words
@@ -27,6 +28,8 @@ from unit.hub import write_atomic
 LOSSLESS = 4_000_000  # pixels: larger results are saved as JPEG, since a PNG of a poster takes a minute and 100 MB
 JPEG_SIDE = 65_500  # pixels: longer than that no JPEG can be
 SECONDS = 3  # of a film
+NAME_LENGTH, NAME_BYTES = 50, 100  # of what a photo is called, so that there is room for what its results add to it
+NOT_UPLOADED = "This is not an uploaded picture: upload the file first."
 
 # The model works for one visitor at a time: on few cores, two at once are slower for both. Of many quick changes the
 # last one always wins.
@@ -48,8 +51,14 @@ def uploaded(photo: Any) -> Upload:
     try:
         file = gr.FileData.model_validate(photo, context={"validate_meta": True})
     except ValueError as error:
-        raise Mistake("This is not an uploaded picture: upload the file first.") from error
-    return Upload(file.path, Path(file.orig_name or "photo").stem[:50])
+        raise Mistake(NOT_UPLOADED) from error
+    return Upload(file.path, plain_name(file.orig_name or "photo"))
+
+
+def plain_name(file: str) -> str:
+    """What the results of a photo are called after: its name, as far as every system takes it in the name of a file."""
+    stem = Path(file).stem.encode(errors="ignore").decode()  # without halves of characters, which have no bytes
+    return strip_invalid_filename_characters(stem.lstrip(". ")[:NAME_LENGTH], NAME_BYTES)
 
 
 def saved(image: Image.Image, name: str) -> str:
@@ -71,7 +80,8 @@ def kept(data: bytes, name: str) -> str:
 
     Gradio's own function for it writes an equal file again, while a browser may be reading the first.
     """
-    path = Path(get_upload_folder(), hashlib.blake2b(data, digest_size=32).hexdigest(), Path(name).name)
+    folder = hashlib.blake2b(data, digest_size=32).hexdigest()
+    path = Path(get_upload_folder(), folder, strip_invalid_filename_characters(name))  # domains are called anything
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         if path.exists():
@@ -136,6 +146,24 @@ def forget_in(folder: Path, every: float = 600, older: float = 3000) -> None:
                         path.unlink()
 
     Thread(target=sweep, daemon=True).start()
+
+
+class PoliteBlocks(gr.Blocks):
+    """Blocks that say in one sentence what is wrong with a call. Gradio checks what it is sent before any handler sees
+    it, and of what it finds there callers hear no more than that something was raised.
+    """
+
+    async def preprocess_data(self, block_fn: Any, inputs: list[Any], *args: Any, **kwargs: Any) -> Any:
+        wanted = len(block_fn.inputs)
+        if len(inputs) < wanted:
+            raise gr.Error(f"This call takes {wanted} values, and {len(inputs)} came.", print_exception=False)
+        try:
+            return await super().preprocess_data(block_fn, inputs, *args, **kwargs)
+        except gr.Error:
+            raise
+        except Exception as error:  # it raises nearly anything when what should be a file is none
+            print(f"{type(error).__name__}: {error}", file=sys.stderr)
+            raise gr.Error(NOT_UPLOADED, print_exception=False) from error
 
 
 def politely(fn: Callable[..., Any], language: Callable[..., Words]) -> Callable[..., Any]:

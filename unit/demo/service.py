@@ -2,6 +2,8 @@
 
 import contextlib
 import hashlib
+import os
+import reprlib
 import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -38,7 +40,7 @@ class Upload:
     name: str  # what its results are called after
 
     def opened(self) -> Image.Image:
-        if not Path(self.path).exists():
+        if not os.path.isfile(self.path):  # of which a name that no file can have is no error
             raise Mistake(GONE)
         try:
             with FEW_AT_ONCE, enough_memory():
@@ -50,7 +52,7 @@ class Upload:
         """A name made of what is in the file: whoever has the same photo gets it, and nobody else."""
         try:
             return hashlib.blake2b(Path(self.path).read_bytes()).digest()
-        except OSError as error:
+        except (OSError, ValueError) as error:
             raise Mistake(GONE) from error
 
 
@@ -180,8 +182,8 @@ class Studio:
     def translator(self, name: str | None) -> Translator:
         """The model of that name; no name means the first one."""
         name = name or self.default
-        if name not in self.models:
-            raise Mistake(f"There is no model {name!r} here: choose {' or '.join(self.models)}.")
+        if name not in list(self.models):  # callers send anything, also what has no hash
+            raise Mistake(f"There is no model {brief(name)} here: choose {' or '.join(self.models)}.")
         return self.models[name]
 
     def directions(self, name: str | None) -> dict[str, str]:
@@ -191,11 +193,11 @@ class Studio:
 
     def target(self, direction: str, name: str | None) -> str:
         known = self.directions(name)
-        if direction not in known:
+        if direction not in list(known):
             for other in self.models:
-                if direction in self.directions(other):
+                if direction in list(self.directions(other)):
                     raise Mistake(f"The direction {direction!r} belongs to the model {other!r}: choose that model too.")
-            raise Mistake(f"The direction is {direction!r}: choose {' or '.join(known)}.")
+            raise Mistake(f"The direction is {brief(direction)}: choose {' or '.join(known)}.")
         return known[direction]
 
     def other(self, domain: str, name: str | None) -> str:
@@ -204,7 +206,7 @@ class Studio:
     def domain(self, domain: str, name: str | None) -> str:
         domains = self.translator(name).domains
         if domain not in domains:
-            raise Mistake(f"{domain!r} is not a domain of this model: choose {' or '.join(domains)}.")
+            raise Mistake(f"{brief(domain)} is not a domain of this model: choose {' or '.join(domains)}.")
         return domain
 
     def of_faces(self, name: str | None) -> bool:
@@ -241,8 +243,13 @@ def noise(temperature: Any, grain: Any, seed: Any) -> dict[str, Any]:
 
 def number(name: str, value: Any, low: float, high: float) -> float:
     if not isinstance(value, int | float) or not low <= value <= high:
-        raise Mistake(f"{name} must be a number from {low} to {high}, and it is {value}.")
+        raise Mistake(f"{name} must be a number from {low} to {high}, and it is {brief(value)}.")
     return value
+
+
+def brief(value: Any) -> str:
+    """What somebody sent, for a sentence: it may be megabytes."""
+    return reprlib.repr(value)
 
 
 def small(image: Image.Image) -> Image.Image:
