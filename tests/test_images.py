@@ -286,6 +286,48 @@ def test_sixteen_bit_colour_is_within_a_level(tmp_path: Path) -> None:
         assert np.abs(levels - values / 257).max() <= 1, name
 
 
+def tiff(values: np.ndarray, photometric: int, kind: int, *, planes: int = 1) -> bytes:
+    """A TIFF of (height, width) numbers, or of `planes` such planes one below the other. kind: 1 unsigned, 3 float."""
+    bits, data = 8 * values.itemsize, values.tobytes()
+    height, width = values.shape[0] // planes, values.shape[1]
+    places = struct.pack(f"<{planes}I", *(8 + i * len(data) // planes for i in range(planes)))
+    sizes = struct.pack(f"<{planes}I", *[len(data) // planes] * planes)
+    tags = {
+        256: (width,), 257: (height,), 258: (bits,) * planes, 259: (1,), 262: (photometric,), 273: places,
+        277: (planes,), 278: (height,), 279: sizes, 284: (2 if planes > 1 else 1,), 339: (kind,) * planes,
+    }  # fmt: skip
+    start, entries, beyond = 8 + len(data), b"", b""
+    for tag, value in tags.items():
+        packed = value if isinstance(value, bytes) else struct.pack(f"<{len(value)}I", *value)
+        count = len(packed) // 4
+        if count > 1:
+            packed, beyond = struct.pack("<I", start + 6 + 12 * len(tags) + len(beyond)), beyond + packed
+        entries += struct.pack("<HHI", tag, 4, count) + packed
+    return b"II*\0" + struct.pack("<I", start) + data + struct.pack("<H", len(tags)) + entries + bytes(4) + beyond
+
+
+def test_sixteen_bit_colour_stored_plane_by_plane(tmp_path: Path) -> None:
+    planes = np.array([[0, 50], [100, 150], [200, 250]], "<u2") * 257  # red, green, blue of two pixels
+    (tmp_path / "planes.tif").write_bytes(tiff(planes, 2, 1, planes=3))
+    assert load_image(tmp_path / "planes.tif").tobytes() == bytes([0, 100, 200, 50, 150, 250])
+
+
+@pytest.mark.parametrize(
+    ("values", "photometric", "kind", "expected"),
+    [
+        (np.array([[0, 0.4, 1]], "<f4"), 1, 3, [0, 102, 255]),
+        (np.array([[0, 0.4, 1]], "<f4"), 0, 3, [255, 153, 0]),
+        (np.array([[0, 102, 255]], "<u4") * (2**32 // 255), 1, 1, [0, 102, 255]),
+    ],
+    ids=["shares of white", "shares of black", "32 bits without a sign"],
+)
+def test_grey_of_32_bits_keeps_its_greys(
+    values: np.ndarray, photometric: int, kind: int, expected: list[int], tmp_path: Path
+) -> None:
+    (tmp_path / "deep.tif").write_bytes(tiff(values, photometric, kind))
+    assert list(load_image(tmp_path / "deep.tif").tobytes()[::3]) == expected
+
+
 @pytest.mark.parametrize("kind", [np.int32, np.float32])
 def test_modes_without_a_range_are_stretched_only_if_they_must(kind: type) -> None:
     kept = Image.fromarray(np.array([[3, 100, 200]], dtype=kind))
@@ -303,6 +345,49 @@ def test_the_first_frame_of_an_animation(tmp_path: Path) -> None:
     first, second = Image.new("RGB", (4, 4), "red"), Image.new("RGB", (4, 4), "blue")
     first.save(tmp_path / "two.gif", save_all=True, append_images=[second])
     assert pixel(load_image(tmp_path / "two.gif")) == (255, 0, 0)
+
+
+def test_a_picture_for_programs_that_know_no_animations_is_no_frame(tmp_path: Path) -> None:
+    told, *frames = (Image.new("RGB", (4, 4), colour) for colour in ("black", "red", "blue"))
+    told.save(tmp_path / "hidden.png", save_all=True, default_image=True, append_images=frames)
+    assert pixel(load_image(tmp_path / "hidden.png")) == (255, 0, 0)
+
+
+def test_where_no_frame_reaches_there_is_white(tmp_path: Path) -> None:
+    Image.new("P", (2, 1)).save(tmp_path / "small.gif")
+    small = bytearray((tmp_path / "small.gif").read_bytes())
+    small[6:10] = struct.pack("<HH", 3, 2)  # the picture, which its frame now covers a part of
+    (tmp_path / "small.gif").write_bytes(small)
+    assert load_image(tmp_path / "small.gif").tobytes() == bytes([0] * 6 + [255] * 12)
+
+
+@pytest.mark.parametrize(
+    ("gamma", "also", "expected"),
+    [(1.0, b"", 188), (0.45455, b"", 128), (1.0, b"sRGB", 128), (0.0, b"", 128)],
+    ids=["linear", "as sRGB nearly is", "sRGB after all", "nonsense"],
+)
+@pytest.mark.parametrize(("colour", "pixels"), [(0, [128]), (2, [128] * 3), (4, [128, 255]), (6, [128] * 3 + [255])])
+def test_gamma_is_heeded(
+    gamma: float, also: bytes, expected: int, colour: int, pixels: list[int], tmp_path: Path
+) -> None:
+    """188 is what sRGB has for half the light."""
+    chunks = [chunk(b"gAMA", struct.pack(">I", round(gamma * 100_000)))] + [chunk(b"sRGB", b"\0")] * bool(also)
+    (tmp_path / "rendered.png").write_bytes(png(1, 1, 8, colour, bytes([0, *pixels]), *chunks))
+    assert pixel(load_image(tmp_path / "rendered.png")) == (expected,) * 3
+
+
+def test_sixteen_bit_grey_has_the_gamma_it_says(tmp_path: Path) -> None:
+    linear = chunk(b"gAMA", struct.pack(">I", 100_000))
+    (tmp_path / "deep.png").write_bytes(png(1, 1, 16, 0, bytes([0, 128, 128]), linear))
+    assert pixel(load_image(tmp_path / "deep.png")) == (188,) * 3
+
+
+def test_what_pillow_grumbles_at_is_read_without_a_word(tmp_path: Path) -> None:
+    """A part of the metadata lies beyond the end of the file, as programs leave it that copy a photo badly."""
+    Image.new("RGB", (4, 4)).save(tmp_path / "odd.tif", tiffinfo={274: 6, 34665: 12345678})
+    code = "from unit.images import load_image; import sys; load_image(sys.argv[1])"
+    done = subprocess.run([sys.executable, "-c", code, tmp_path / "odd.tif"], capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 def test_nothing_but_pixels_remains(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from typing import IO
 
 import numpy as np
 import torch
-from PIL import ExifTags, Image, ImageCms, PngImagePlugin
+from PIL import ExifTags, Image, ImageCms, PngImagePlugin, TiffImagePlugin
 from torch import Tensor
 
 MAX_PIXELS = 100_000_000
@@ -22,6 +22,10 @@ Photo = str | Path | Image.Image | np.ndarray | bytes | IO[bytes]  # whatever `l
 PngImagePlugin.MAX_TEXT_CHUNK = PngImagePlugin.MAX_TEXT_MEMORY = MAX_METADATA
 # Pillow warns of pictures that it fears are bombs. `load_image` refuses those by MAX_PIXELS, before they are decoded.
 warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
+# It also warns, in the words of a programmer, of metadata that nobody asked for in photos that it reads all the same.
+warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
+# Pillow's own reader of TIFF takes 16-bit colours that are stored plane by plane for 8-bit ones; libtiff does not.
+TiffImagePlugin.READ_LIBTIFF = True
 
 with contextlib.suppress(ImportError):  # the pictures of some phones, for whoever has installed the reader
     import pillow_heif
@@ -51,10 +55,11 @@ def load_image(source: Photo, max_pixels: int = MAX_PIXELS) -> Image.Image:
     source: a path, a PIL image, an array of uint8 (H, W), (H, W, 3) or (H, W, 4), or the bytes of a picture file, also
     as an open file.
 
-    Colours become sRGB where a colour profile says that they are others. Of an animation the first frame is taken.
-    16-bit grey (0..65535) is divided by 257; of 16-bit colour, which Pillow has no mode for, the upper byte is left, at
-    most a level from that. The modes I and F declare no range: their values are taken as they are within 0..255, and
-    otherwise stretched from their minimum and maximum.
+    Colours become sRGB where a colour profile, or the gamma of a PNG, says that they are others. Of an animation the
+    first frame is taken, on white where it does not reach. 16-bit grey (0..65535) is divided by 257; of 16-bit colour,
+    which Pillow has no mode for, the upper byte is left, at most a level from that. The modes I and F declare no range:
+    values of F within 0..1 are shares of white, those within 0..255 are taken as they are, and others are stretched
+    from their minimum and maximum.
 
     Raises ImageError for what is missing, empty, damaged, not a picture, or over `max_pixels`; and MemoryError.
     """
@@ -65,6 +70,8 @@ def load_image(source: Photo, max_pixels: int = MAX_PIXELS) -> Image.Image:
     name = (Path(source).name if isinstance(source, str | Path) else "") or "The picture"
     try:
         with Image.open(_file(source, name), formats=FORMATS) as image:
+            if getattr(image, "default_image", False):  # what a PNG shows to programs that know no animations
+                image.seek(1)
             return _upright_rgb(image, name, max_pixels)
     except (ImageError, MemoryError):
         raise
@@ -175,8 +182,9 @@ def _upright_rgb(image: Image.Image, name: str, max_pixels: int) -> Image.Image:
     if image.width * image.height == 0:
         raise ImageError(f"{name} has no pixels.")
     tiles = getattr(image, "tile", None)  # of a file that is not decoded yet
-    stored = str(tiles[0][3]) if tiles else ""  # how its pixels are, for Pillow's decoder: "RGB;16B"
-    negative = image.format == "TIFF" and image.mode.startswith("I;16") and image.tag_v2.get(262) == 0  # type: ignore[attr-defined]
+    stored = _stored(tiles[0][3]) if tiles else ""
+    covered = tiles[0][1] if tiles and image.format == "GIF" else None  # whose frames may be smaller than the picture
+    negative = image.format == "TIFF" and image.mode[0] in "IF" and image.tag_v2.get(262) == 0  # type: ignore[attr-defined]
     try:
         image.load()
     except MemoryError:
@@ -184,12 +192,26 @@ def _upright_rgb(image: Image.Image, name: str, max_pixels: int) -> Image.Image:
     except Exception as error:  # as above
         raise ImageError(_damaged(name)) from error
     sixteen = image.mode.startswith("I;16") or (image.mode == "I" and image.format == "PPM")  # a 16-bit PGM
+    if covered and covered != (0, 0, *image.size):
+        image = _with_nothing_around(image, covered)
     try:
         rgb = _rgb(_upright(image), sixteen, stored, negative)
     except ValueError as error:
         raise ImageError(f"{name} has the colour mode {image.mode}, which cannot be read as RGB.") from error
     rgb.info = {}  # no EXIF, no place, no comment: nothing of it can reach a file made from this picture
     return rgb
+
+
+def _stored(arguments: object) -> str:
+    """How the pixels of a file are, as Pillow's decoder is told: "RGB;16B"."""
+    return str(arguments[0] if isinstance(arguments, tuple) and arguments else arguments)
+
+
+def _with_nothing_around(image: Image.Image, covered: tuple[int, int, int, int]) -> Image.Image:
+    """The part of the picture that its frame covers. Pillow fills the rest with the palette's first colour."""
+    whole = Image.new("RGBA", image.size)
+    whole.paste(image.crop(covered).convert("RGBA"), covered)
+    return whole
 
 
 _TURNS = {  # by the EXIF orientation, from 2 to 8
@@ -211,13 +233,15 @@ def _upright(image: Image.Image) -> Image.Image:
 
 def _rgb(image: Image.Image, sixteen: bool, stored: str, negative: bool) -> Image.Image:
     if image.mode.startswith(("I", "F")):
-        grey = _eight_bit(image, sixteen)
+        grey = _eight_bit(image, sixteen, unsigned=stored.startswith("I;32N"))
         if negative:
             grey = Image.fromarray(255 - np.asarray(grey))
+        grey.info = dict(image.info)  # for its colour profile
+        rgb = _srgb(grey).convert("RGB")
         see_through = image.info.get("transparency")
         if isinstance(see_through, int):
-            grey = Image.fromarray(np.where(np.asarray(image) == see_through, np.uint8(255), np.asarray(grey)))
-        return grey.convert("RGB")
+            rgb.paste("white", mask=Image.fromarray(np.asarray(image) == see_through))
+        return rgb
     if image.has_transparency_data:
         _scale_transparency(image, stored)
         image = _srgb(image.convert("RGBA"))
@@ -237,7 +261,7 @@ def _scale_transparency(image: Image.Image, stored: str) -> None:
 def _srgb(image: Image.Image) -> Image.Image:
     """The colours that the profile in it means, which phones and cameras write; as they are, where that is none."""
     if not (profile := image.info.get("icc_profile")):
-        return image
+        return _from_gamma(image)
     with contextlib.suppress(ImageCms.PyCMSError, OSError, ValueError, TypeError):  # no reason to refuse a photo
         meant = ImageCms.ImageCmsProfile(io.BytesIO(profile))
         if image.mode in ("RGB", "RGBA") and _changes_little(meant):
@@ -245,6 +269,20 @@ def _srgb(image: Image.Image) -> Image.Image:
         mode = "RGBA" if image.mode == "RGBA" else "RGB"
         image = ImageCms.profileToProfile(image, meant, ImageCms.createProfile("sRGB"), outputMode=mode) or image
     return image
+
+
+def _from_gamma(image: Image.Image) -> Image.Image:
+    """The colours that the gamma of a PNG means. Programs that render write 1, and without it all is too dark.
+
+    About 1 / 2.2 is what programs write that mean sRGB, as it is.
+    """
+    gamma = image.info.get("gamma", 0)
+    if image.mode not in ("L", "RGB", "RGBA") or "srgb" in image.info or not gamma > 0.01 or 0.43 < gamma < 0.48:
+        return image
+    light = np.linspace(0, 1, 256) ** (1 / gamma)
+    levels = 255 * np.where(light <= 0.0031308, 12.92 * light, 1.055 * light ** (1 / 2.4) - 0.055)
+    table = levels.round().astype(int).tolist()
+    return image.point(table * min(len(image.getbands()), 3) + list(range(256)) * (image.mode == "RGBA"))
 
 
 def _changes_little(profile: ImageCms.ImageCmsProfile) -> bool:
@@ -257,13 +295,17 @@ def _changes_little(profile: ImageCms.ImageCmsProfile) -> bool:
     return seen is not None and int(np.abs(np.asarray(seen, int) - colours).max()) <= 2
 
 
-def _eight_bit(image: Image.Image, sixteen: bool) -> Image.Image:
+def _eight_bit(image: Image.Image, sixteen: bool, unsigned: bool) -> Image.Image:
     values = np.asarray(image)
+    if unsigned:  # which Pillow has no mode for: it takes large values for negative ones
+        values = values.view(np.uint32)
     if sixteen:
         return Image.fromarray(((values.astype(np.uint32) + 128) // 257).astype(np.uint8))  # to the nearest
     values = np.nan_to_num(values.astype(np.float64), posinf=0, neginf=0)  # F may hold anything
     low, high = values.min(), values.max()
-    if low < 0 or high > 255:
+    if image.mode == "F" and low >= 0 and high <= 1:
+        values = values * 255
+    elif low < 0 or high > 255:
         values = (values - low) * (255 / max(high - low, 1e-12))
     return Image.fromarray(values.round().clip(0, 255).astype(np.uint8))
 

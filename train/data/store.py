@@ -29,7 +29,7 @@ from unit.images import FORMATS, ImageError, load_image
 
 RATIO = (4 / 5, 5 / 4)  # of a crop's width to its height
 SPARE = 2**30  # bytes of the disk that are left free: checkpoints need room too
-DECODER = 3  # one more whenever `load_image` or `decode` makes other pixels of a file
+DECODER = 4  # one more whenever `load_image` or `decode` makes other pixels of a file
 TOGETHER = 64  # photos in memory at once while a cache is filled
 
 
