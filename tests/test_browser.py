@@ -518,6 +518,31 @@ def test_a_link_brings_its_settings(page, context, app_url):
     expect(other.get_by_text("seed 7, temperature 1.5")).to_be_visible()
 
 
+DENIED = """Object.defineProperty(window, "localStorage", {
+    get() { throw new DOMException("The document is sandboxed.", "SecurityError"); },
+})"""
+
+
+def test_without_storage_all_but_the_remembered_language_works(browser, app_url):
+    """As in a frame of a page that has blocked it: links, the way to Chinese, and the way back."""
+    context = browser.new_context(locale="zh-TW")
+    context.add_init_script(DENIED)
+    visit = context.new_page()
+    errors: list[str] = []
+    visit.on("pageerror", lambda error: errors.append(str(error)))
+    visit.goto(f"{app_url}/?model=seasons&direction=winter+→+summer&seed=7&photo=winter-lake")
+    expect(visit.get_by_role("tab", name="取樣")).to_be_visible()  # and the settings go with it
+    expect(visit.get_by_role("radio", name="冬天 → 夏天")).to_be_checked()
+    expect(visit.locator("#cycle_heat img")).to_be_visible()
+    visit.get_by_role("link", name="English").click()
+    expect(visit.get_by_role("tab", name="Sample")).to_be_visible()
+    expect(visit.get_by_role("radio", name="winter → summer")).to_be_checked()
+    open_tab(visit, "Sample")
+    expect(visit.locator("#seed input")).to_have_value("7")
+    context.close()
+    assert errors == []
+
+
 @pytest.mark.parametrize("model", ["../../etc", "seasons"])
 @pytest.mark.parametrize("noise", ["temperature=hot&grain=&seed=-1", "temperature=9&grain=3&seed=9999999999"])
 def test_a_link_with_nonsense_is_a_plain_visit(model, noise, page, app_url):

@@ -3,8 +3,13 @@
     // Screen readers are told the language, and the choice of it is remembered. A first visit that wants Chinese and
     // gets English is sent on; who comes back from there is not. The links to the other language keep the settings.
     document.documentElement.lang = language;
-    const first = !localStorage.getItem("unit-language");
-    localStorage.setItem("unit-language", language);
+    let first;
+    try {
+        first = !localStorage.getItem("unit-language");
+        localStorage.setItem("unit-language", language);
+    } catch { // a browser that keeps nothing for a page in a frame, as a Space is, or for any
+        first = !document.referrer.startsWith(location.origin);
+    }
     if (first && language === "en" && /^zh-(TW|HK|MO|Hant)/i.test(navigator.language))
         location.replace(location.pathname.replace(/\/$/, "") + "/" + chinese + location.search);
     for (const link of document.querySelectorAll("nav a, .nav-holder a"))
