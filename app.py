@@ -33,10 +33,11 @@ from unit.demo.api import add_api, misnamed
 from unit.demo.files import PoliteBlocks, forget_in, own_folder, saved
 from unit.demo.i18n import CHINESE, ENGLISH
 from unit.demo.model_info import credits
-from unit.demo.page import CSS, Example, Page, Stock
-from unit.demo.service import Mistake, Studio, Upload
+from unit.demo.page import CSS, Example, Page, PageAssets
+from unit.demo.service import DemoService, UploadedImage, UserError
 from unit.demo.visualize import thumbnail
 from unit.hub import CheckpointError, find_checkpoint
+from unit.messages import Message
 from unit.pipeline import Translator
 
 
@@ -77,17 +78,17 @@ def load(sources: Mapping[str, str | Path]) -> tuple[dict[str, Translator], list
     return models, missing
 
 
-def find_models(checkpoints: Path, repos: list[str]) -> tuple[dict[str, Translator], str]:
+def find_models(checkpoints: Path, repos: list[str]) -> tuple[dict[str, Translator], Message | None]:
     """Models from the Hub if any are named and can be had, else the shipped ones; and what to tell visitors."""
     models, missing = load({repo: repo for repo in repos})
-    notice = f"Could not load {', '.join(missing)} from the Hugging Face Hub." if missing else ""
+    text = "Could not load {missing} from the Hugging Face Hub."
     if not models:
-        notice = notice and f"{notice} These models came with the app."
+        text += " These models came with the app."
         models, _ = load({config.parent.name: config.parent for config in sorted(checkpoints.glob("*/config.json"))})
         # The page begins with what takes any photo, and of that with what has the most examples.
         photos = {name: len(example_files(checkpoints / name)) for name in models}
         models = dict(sorted(models.items(), key=lambda model: (model[1].config.whole, -photos[model[0]])))
-    return models, notice
+    return models, Message(text, {"missing": ", ".join(missing)}) if missing else None
 
 
 def folder_of(name: str, checkpoints: Path) -> Path | None:
@@ -102,18 +103,18 @@ def example_files(folder: Path | None) -> list[Path]:
     return sorted((folder / "examples").glob("*.jpg")) if folder else []
 
 
-def example_photos(folders: Mapping[str, Path | None], studio: Studio) -> list[Example]:
+def example_photos(folders: Mapping[str, Path | None], service: DemoService) -> list[Example]:
     """The photos in the folder `examples` of each model's own that can be read.
 
     A file named after a domain is a photo of it.
     """
     examples = []
-    for name, translator in studio.models.items():
-        a_to_b, b_to_a = studio.directions(name)
+    for name, translator in service.models.items():
+        a_to_b, b_to_a = service.directions(name)
         for path in example_files(folders[name]):
             try:
-                Upload(str(path), path.stem).opened()
-            except Mistake as error:  # it may come from anybody's repository
+                UploadedImage(str(path), path.stem).opened()
+            except UserError as error:  # it may come from anybody's repository
                 print(f"{name}: {error}", file=sys.stderr)
                 continue
             direction = b_to_a if translator.domains[1] in path.stem else a_to_b
@@ -122,7 +123,7 @@ def example_photos(folders: Mapping[str, Path | None], studio: Studio) -> list[E
     return examples
 
 
-def first_drawings(studio: Studio, examples: Iterable[Example]) -> dict[str, tuple[Image.Image, Image.Image]]:
+def first_drawings(service: DemoService, examples: Iterable[Example]) -> dict[str, tuple[Image.Image, Image.Image]]:
     """What each model does, before and after, by the model's name: its first example, or a dream if it has none.
 
     The first run of a network is slow. This is it, so that the first visitor's is not. On ZeroGPU there is none.
@@ -130,27 +131,29 @@ def first_drawings(studio: Studio, examples: Iterable[Example]) -> dict[str, tup
     drawings: dict[str, tuple[Image.Image, Image.Image]] = {}
     if zero.ON:
         return drawings
-    for name, translator in studio.models.items():
+    for name, translator in service.models.items():
         example = next((example for example in examples if example.model == name), None)
         if example is None:
             (drawings[name],) = translator.sample(1, size=(64, 48), temperature=2, grain=8, seed=0)
         else:
-            view = studio.view(Upload(str(example.photo), name), example.direction, name)
-            drawing, photo = view.draw(view.target), view.whole() if view.face else None
-            drawings[name] = (photo, view.put_back(drawing, photo)) if photo else (view.picture(), drawing)
+            request = service.request(UploadedImage(str(example.photo), name), example.direction, name)
+            drawing, photo = request.draw(request.target), request.whole() if request.face else None
+            drawings[name] = (photo, request.put_back(drawing, photo)) if photo else (request.picture(), drawing)
     return drawings
 
 
-def build_demo(models: Mapping[str, Translator], checkpoints: Path = CHECKPOINTS, notice: str = "") -> gr.Blocks:
+def build_demo(
+    models: Mapping[str, Translator], checkpoints: Path = CHECKPOINTS, notice: Message | None = None
+) -> gr.Blocks:
     """The page in every language, and its API, for at least one model.
 
     `checkpoints`: where those lie that are not of the Hub. `notice`: what to tell every visitor.
     """
-    studio = Studio(models)
+    service = DemoService(models)
     folders = {name: folder_of(name, checkpoints) for name in models}
-    examples = example_photos(folders, studio)
+    examples = example_photos(folders, service)
     told = "\n\n".join(filter(None, map(credits, folders.values())))
-    drawings = first_drawings(studio, examples)
+    drawings = first_drawings(service, examples)
     pictures = {name: thumbnail(*pair) for name, pair in drawings.items()}
     with_photo = {example.model for example in examples}
     results = {
@@ -158,12 +161,12 @@ def build_demo(models: Mapping[str, Translator], checkpoints: Path = CHECKPOINTS
         for name, (before, after) in drawings.items()
         if name in with_photo
     }
-    stock = Stock(examples, told, pictures, results, folders, notice)
+    assets = PageAssets(examples, told, pictures, results, folders, notice)
     with PoliteBlocks(title="UNIT in the browser", analytics_enabled=False) as demo:
-        Page(demo, studio, ENGLISH, stock)
-        add_api(studio)
+        Page(demo, service, ENGLISH, assets)
+        add_api(service)
     with demo.route(CHINESE.name, CHINESE.path):
-        Page(demo, studio, CHINESE, stock)
+        Page(demo, service, CHINESE, assets)
     return demo.queue(max_size=32)
 
 

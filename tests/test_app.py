@@ -15,7 +15,7 @@ from gradio_client.exceptions import AppError
 from PIL import Image, ImageChops
 
 import app
-from unit.demo.service import SIDE, Studio
+from unit.demo.service import SIDE, DemoService
 from unit.pipeline import Translator
 
 pytest_plugins = ["app_server"]
@@ -83,9 +83,9 @@ def test_the_page_begins_with_any_photo_and_the_most_examples(checkpoints, tmp_p
 
 
 def test_example_photos_know_their_direction(checkpoints, seasons):
-    studio = Studio({"someone/seasons": seasons, "someone/else": seasons})
+    service = DemoService({"someone/seasons": seasons, "someone/else": seasons})
     folders = {"someone/seasons": checkpoints / "seasons", "someone/else": None}
-    assert [example[1:] for example in app.example_photos(folders, studio)] == [
+    assert [example[1:] for example in app.example_photos(folders, service)] == [
         ("someone/seasons", TO_WINTER, "A summer meadow"),
         ("someone/seasons", TO_SUMMER, "Winter lake"),
     ]
@@ -267,7 +267,7 @@ def test_a_photo_that_lies_on_its_side_comes_out_upright(client, photo, tmp_path
         ({"direction": ["summer"]}, r"The direction is \['summer'\]: choose summer → winter or winter → summer"),
         ({"direction": 10**6 * "x"}, r"The direction is 'x+\.\.\.x+': choose"),
         ({"model": ["zoo"]}, r"There is no model \['zoo'\] here: choose seasons or zoo"),
-        ({"direction": "cat → dog"}, "'cat → dog' belongs to the model 'zoo': choose that model too"),
+        ({"direction": "cat → dog"}, "cat → dog belongs to the model zoo: choose that model too"),
         ({"temperature": 3.5}, "Temperature must be a number from 0 to 3"),
         ({"temperature": "hot"}, "Temperature must be a number"),
         ({"grain": 0}, "Grain must be a number from 1 to 32"),

@@ -17,21 +17,21 @@ import app
 from unit.demo import zerogpu as zero
 from unit.demo.files import kept, own_folder, plain_name
 from unit.demo.i18n import CHINESE, ENGLISH
-from unit.demo.page import Page, Stock
-from unit.demo.service import Mistake, Studio
+from unit.demo.page import Page, PageAssets
+from unit.demo.service import DemoService, UserError
 
 pytest_plugins = ["app_server"]
 TO_WINTER = "summer → winter"
 
 
-def page_of(studio: Studio, words=ENGLISH) -> Page:
+def page_of(service: DemoService, words=ENGLISH) -> Page:
     with gr.Blocks() as demo:
-        return Page(demo, studio, words, Stock([], "", {}, {}, dict.fromkeys(studio.models), ""))
+        return Page(demo, service, words, PageAssets([], "", {}, {}, dict.fromkeys(service.models), ""))
 
 
 @pytest.fixture(scope="module")
-def studio(checkpoints: Path) -> Studio:
-    return Studio(app.find_models(checkpoints, [])[0])
+def service(checkpoints: Path) -> DemoService:
+    return DemoService(app.find_models(checkpoints, [])[0])
 
 
 @pytest.fixture
@@ -64,10 +64,10 @@ class OtherProcess:
         return steps
 
 
-def test_what_draws_can_do_so_in_another_process(studio, photo, trusted, monkeypatch):
+def test_what_draws_can_do_so_in_another_process(service, photo, trusted, monkeypatch):
     monkeypatch.setattr(zero, "ON", True)
     monkeypatch.setattr(zero, "spaces", OtherProcess)
-    page = page_of(studio)
+    page = page_of(service)
     settings = (photo, TO_WINTER, "seasons", 50, 50, 100, "")
     *_, shown = page.drawing(page.show)(False, *settings)
     assert {page.before_after, page.result_ab, page.result_ba, page.cycle_heat} <= set(shown)
@@ -77,14 +77,14 @@ def test_what_draws_can_do_so_in_another_process(studio, photo, trusted, monkeyp
     assert [caption for _, caption in samples] == ["seed 0, temperature 1", "seed 1, temperature 1"]
 
 
-def test_mistakes_are_told_in_the_language_of_the_page(studio):
+def test_mistakes_are_told_in_the_language_of_the_page(service):
     with pytest.raises(gr.Error, match="請先加入一張照片。"):
-        next(page_of(studio, CHINESE).show(False, None, TO_WINTER, "seasons", 50, 50, 100, ""))
+        next(page_of(service, CHINESE).show(False, None, TO_WINTER, "seasons", 50, 50, 100, ""))
 
 
-def test_a_direction_of_another_model_is_that_of_a_moment_ago(studio, photo, trusted):
+def test_a_direction_of_another_model_is_that_of_a_moment_ago(service, photo, trusted):
     """Another model was chosen, and its directions have not reached the page yet."""
-    page = page_of(studio)
+    page = page_of(service)
     shown = next(page.show(False, photo, TO_WINTER, "zoo", 50, 50, 100, ""))
     assert Path(shown["result_ab"]).name == "photo-dog.png"
 
@@ -126,7 +126,7 @@ def test_where_uploads_cannot_be_kept_it_says_so(tmp_path, monkeypatch):
 def test_a_full_disk_is_one_sentence(tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path))
     monkeypatch.setattr("unit.demo.files.write_atomic", lambda *_: (_ for _ in ()).throw(OSError(28, "No space left")))
-    with pytest.raises(Mistake, match="The server has no room for the result"):
+    with pytest.raises(UserError, match="The server has no room for the result"):
         kept(b"picture", "a.png")
     assert "No space left" in capsys.readouterr().err
 

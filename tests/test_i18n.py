@@ -1,13 +1,19 @@
 """The page in Traditional Chinese: nothing that people read has been left in English."""
 
+import ast
+import pickle
 import re
 from pathlib import Path
+from string import Formatter
 
 import pytest
 
 import app
+from unit.demo import texts
 from unit.demo.i18n import CHINESE, ENGLISH
-from unit.demo.service import Studio
+from unit.demo.service import DemoService
+from unit.images import ImageError
+from unit.messages import Message
 
 pytest_plugins = ["app_server"]
 
@@ -15,7 +21,7 @@ READ = ("label", "info", "placeholder", "alt_text", "value", "choices")
 ENGLISH_TOO = {"UNIT", "card", "credits", "asked", "face_of"}  # the card and the credits are others' texts
 
 
-def texts(demo, path: str) -> list[str]:
+def read_on(demo, path: str) -> list[str]:
     """What people read on one page: labels, button texts, explanations, descriptions of pictures."""
     on_it = set(demo.config["page"][path]["components"])
     found: list[str] = []
@@ -36,11 +42,13 @@ def texts(demo, path: str) -> list[str]:
 @pytest.fixture(scope="module")
 def demo(checkpoints: Path):
     models, _ = app.find_models(checkpoints, [])
-    return app.build_demo(models, checkpoints, "Could not load a/b from the Hugging Face Hub.")
+    return app.build_demo(
+        models, checkpoints, Message("Could not load {missing} from the Hugging Face Hub.", {"missing": "a/b"})
+    )
 
 
 def test_every_text_of_the_page_is_translated(demo):
-    english, chinese = texts(demo, ENGLISH.path), texts(demo, CHINESE.path)
+    english, chinese = read_on(demo, ENGLISH.path), read_on(demo, CHINESE.path)
     assert len(english) == len(chinese) > 60
     untranslated = {text for text in set(english) & set(chinese) if re.search("[a-z]{2}", text)}
     names = {"summer2winter", "seasons", "zoo"}
@@ -48,50 +56,82 @@ def test_every_text_of_the_page_is_translated(demo):
 
 
 @pytest.mark.parametrize(
-    ("english", "chinese"),
+    ("text", "values", "english", "chinese"),
     [
-        ("summer → winter", "夏天 → 冬天"),
-        ("elf → winter", "elf → 冬天"),
-        ("Temperature must be a number from 0 to 3, and it is 3.5.", "溫度必須是 0 到 3 的數字，現在是 3.5。"),
-        ("holiday.png is empty.", "holiday.png 是空的。"),
-        ("Drawn: 3 of 20 tiles", "已畫 3 塊，共 20 塊"),
+        ("{name} is empty.", {"name": "holiday.png"}, "holiday.png is empty.", "holiday.png 是空的。"),
+        ("Drawn: {done} of {tiles} tiles", {"done": 3, "tiles": 20}, "Drawn: 3 of 20 tiles", "已畫 3 塊，共 20 塊"),
+        ("Difference: {share:.1%}", {"share": 0.25}, "Difference: 25.0%", "差異：25.0%"),
         (
-            "| success (linear probe) | summer → winter | 0.680 |  | 0.729 |",
-            "| 成功率（線性探測） | 夏天 → 冬天 | 0.680 |  | 0.729 |",
+            "The direction is {direction}: choose {directions}.",
+            {"direction": "3", "directions": ["summer → winter", "elf → winter"]},
+            "The direction is 3: choose summer → winter or elf → winter.",
+            "方向是 3：請選擇 夏天 → 冬天或elf → 冬天。",
         ),
-        ("no such text", "no such text"),
+        (
+            "{name} must be a number from {low} to {high}, and it is {value}.",
+            {"name": "Temperature", "low": 0, "high": 3, "value": "3.5"},
+            "Temperature must be a number from 0 to 3, and it is 3.5.",
+            "溫度必須是 0 到 3 的數字，現在是 3.5。",
+        ),
+        ("no such {text}", {"text": "text"}, "no such text", "no such text"),
+        ("{braces} without values", {}, "{braces} without values", "{braces} without values"),
     ],
 )
-def test_sentences_are_looked_up_by_their_pattern(english, chinese):
-    assert CHINESE(english) == chinese
-    assert ENGLISH(english) == english
+def test_values_fill_the_places_of_a_text(text: str, values: dict[str, object], english: str, chinese: str) -> None:
+    message = Message(text, values)
+    assert str(message) == ENGLISH(text, **values) == ENGLISH.message(message) == english
+    assert CHINESE.message(message) == chinese
+
+
+def test_an_error_is_said_in_the_language_of_the_page_also_after_it_has_crossed_processes() -> None:
+    error = pickle.loads(pickle.dumps(ImageError("{name} is empty.", name="{odd}.png")))
+    assert str(error) == "{odd}.png is empty."
+    assert CHINESE.message(error.message) == "{odd}.png 是空的。"
 
 
 def test_shipped_example_photos_have_chinese_names():
     shipped = Path(app.__file__).parent / "checkpoints"
     models, _ = app.find_models(shipped, [])
     folders = {name: shipped / name for name in models}
-    labels = {example.label for example in app.example_photos(folders, Studio(models))}
+    labels = {example.label for example in app.example_photos(folders, DemoService(models))}
     assert len(labels) >= 6
     assert {label for label in labels if CHINESE(label) == label} == set()
 
 
-def test_a_translation_uses_only_what_its_pattern_has():
+def places(text: str) -> set[str]:
+    return {name for _, name, _, _ in Formatter().parse(text) if name}
+
+
+def test_a_translation_has_the_places_of_its_text() -> None:
     for english, chinese in CHINESE.table.items():
-        assert set(re.findall(r"{\w+}", chinese)) <= set(re.findall(r"{\w+}", english)), english
+        if english not in vars(texts).values():
+            assert places(chinese) == places(english), english
 
 
-def mistakes() -> set[str]:
-    """Patterns of all sentences that visitors may be told, from where they are raised."""
+def said() -> set[str]:
+    """All texts that the code says to visitors, from where it says them: words("..."), UserError("..."), and so on."""
     root = Path(app.__file__).parent
-    code = "\n".join(
-        (root / "unit" / name).read_text() for name in ("demo/service.py", "images.py", "demo/page.py", "demo/files.py")
-    )
-    raised = re.findall(r"(?:Mistake|ImageError|mistake)\(\s*f?\"((?:[^\"\\]|\\.)*)\"\s*\)", code)
-    return {re.sub(r"{.*?}", "7", sentence) for sentence in raised}
+    found = set()
+    for path in (root / "unit/images.py", *(root / "unit/demo").glob("*.py")):
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        constants = {
+            target.id: node.value.value
+            for node in tree.body
+            if isinstance(node, ast.Assign) and isinstance(node.value, ast.Constant)
+            for target in node.targets
+            if isinstance(target, ast.Name)
+        }
+        for call in (node for node in ast.walk(tree) if isinstance(node, ast.Call) and node.args):
+            name = call.func.attr if isinstance(call.func, ast.Attribute) else getattr(call.func, "id", "")
+            if name in ("words", "UserError", "ImageError", "Message"):
+                text = call.args[0]
+                value = constants.get(text.id) if isinstance(text, ast.Name) else getattr(text, "value", None)
+                found |= {value} if isinstance(value, str) else set()
+    return found
 
 
-def test_every_sentence_that_is_raised_is_translated():
-    sentences = mistakes()
-    assert len(sentences) > 10
-    assert {sentence for sentence in sentences if CHINESE(sentence) == sentence} == set()
+def test_every_text_that_the_code_says_is_translated() -> None:
+    found = said()
+    assert len(found) > 80
+    assert "{name} is damaged or cut short: try another copy of it." in found  # said by way of a constant
+    assert found - CHINESE.table.keys() == set()

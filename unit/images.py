@@ -14,6 +14,8 @@ import torch
 from PIL import ExifTags, Image, ImageCms, PngImagePlugin, TiffImagePlugin
 from torch import Tensor
 
+from unit.messages import MessageError
+
 MAX_PIXELS = 100_000_000
 MAX_METADATA = 2**26  # bytes, unpacked: of text and colour profiles in a PNG. Editing histories are often 2 MB.
 SYSTEM_FOLDERS = frozenset({"@eadir", "__macosx", "$recycle.bin", "system volume information"})  # thumbnails, remains
@@ -40,7 +42,11 @@ FORMATS = tuple(f for f in _KNOWN if f in Image.OPEN)
 SUFFIXES = frozenset(s for s, f in Image.registered_extensions().items() if f in FORMATS)  # ".jpg", ".png", ...
 
 
-class ImageError(ValueError):
+TOO_LARGE = "{name} is too large: at most {millions} million pixels are taken, so make it smaller."
+DAMAGED = "{name} is damaged or cut short: try another copy of it."
+
+
+class ImageError(MessageError):
     """A picture cannot be used. The message is one sentence for the person who chose it, without folder names."""
 
 
@@ -76,23 +82,25 @@ def load_image(source: Photo, max_pixels: int = MAX_PIXELS) -> Image.Image:
     except (ImageError, MemoryError):
         raise
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        raise ImageError(_too_large(name, max_pixels)) from error
+        raise ImageError(TOO_LARGE, name=name, millions=max_pixels // 1_000_000) from error
     except Image.UnidentifiedImageError as error:
-        raise ImageError(f"{name} is not a picture this program can read: try a JPEG or PNG file.") from error
+        raise ImageError("{name} is not a picture this program can read: try a JPEG or PNG file.", name=name) from error
     except FileNotFoundError as error:
-        raise ImageError(f"There is no file {name}.") from error
+        raise ImageError("There is no file {name}.", name=name) from error
     except PermissionError as error:
-        raise ImageError(f"{name} may not be read: check its permissions.") from error
+        raise ImageError("{name} may not be read: check its permissions.", name=name) from error
     except Exception as error:  # Pillow's readers raise nearly anything when the header of a file lies
-        raise ImageError(_damaged(name)) from error
+        raise ImageError(DAMAGED, name=name) from error
 
 
 def _from_array(pixels: np.ndarray) -> Image.Image:
     channels = pixels.shape[2:] or (1,)
     if pixels.dtype != np.uint8 or pixels.ndim not in (2, 3) or channels[0] not in (1, 3, 4) or 0 in pixels.shape:
         raise ImageError(
-            f"An array of {pixels.dtype} with shape {pixels.shape} is no picture: "
-            "give uint8 with shape (H, W), (H, W, 3) or (H, W, 4)."
+            "An array of {dtype} with shape {shape} is no picture: "
+            "give uint8 with shape (H, W), (H, W, 3) or (H, W, 4).",
+            dtype=pixels.dtype,
+            shape=pixels.shape,
         )
     return Image.fromarray(pixels[..., 0] if pixels.ndim == 3 and channels[0] == 1 else pixels)
 
@@ -102,17 +110,17 @@ def _file(source: object, name: str) -> Path | IO[bytes]:
     if isinstance(source, str | Path):
         path = Path(source)
         if path.is_dir():
-            raise ImageError(f"{name} is a folder, not a picture.")
+            raise ImageError("{name} is a folder, not a picture.", name=name)
         if path.stat().st_size == 0:
-            raise ImageError(f"{name} is empty.")
+            raise ImageError("{name} is empty.", name=name)
         return path
     if isinstance(source, bytes | bytearray | memoryview):
         if not len(source):
-            raise ImageError(f"{name} is empty.")
+            raise ImageError("{name} is empty.", name=name)
         return io.BytesIO(source)
     if hasattr(source, "read") and hasattr(source, "seek"):
         return source  # type: ignore[return-value]
-    raise ImageError(f"{type(source).__name__} is no picture: give a path, a PIL image, an array or a file.")
+    raise ImageError("{name} is no picture: give a path, a PIL image, an array or a file.", name=type(source).__name__)
 
 
 def to_tensor(image: Image.Image, channels: int) -> Tensor:
@@ -178,9 +186,9 @@ def _mirror(length: int, multiple: int, margin: int) -> Tensor:
 
 def _upright_rgb(image: Image.Image, name: str, max_pixels: int) -> Image.Image:
     if image.width * image.height > max_pixels:
-        raise ImageError(_too_large(name, max_pixels))
+        raise ImageError(TOO_LARGE, name=name, millions=max_pixels // 1_000_000)
     if image.width * image.height == 0:
-        raise ImageError(f"{name} has no pixels.")
+        raise ImageError("{name} has no pixels.", name=name)
     tiles = getattr(image, "tile", None)  # of a file that is not decoded yet
     stored = _stored(tiles[0][3]) if tiles else ""
     covered = tiles[0][1] if tiles and image.format == "GIF" else None  # whose frames may be smaller than the picture
@@ -190,14 +198,16 @@ def _upright_rgb(image: Image.Image, name: str, max_pixels: int) -> Image.Image:
     except MemoryError:
         raise
     except Exception as error:  # as above
-        raise ImageError(_damaged(name)) from error
+        raise ImageError(DAMAGED, name=name) from error
     sixteen = image.mode.startswith("I;16") or (image.mode == "I" and image.format == "PPM")  # a 16-bit PGM
     if covered and covered != (0, 0, *image.size):
         image = _with_nothing_around(image, covered)
     try:
         rgb = _rgb(_upright(image), sixteen, stored, negative)
     except ValueError as error:
-        raise ImageError(f"{name} has the colour mode {image.mode}, which cannot be read as RGB.") from error
+        raise ImageError(
+            "{name} has the colour mode {mode}, which cannot be read as RGB.", name=name, mode=image.mode
+        ) from error
     rgb.info = {}  # no EXIF, no place, no comment: nothing of it can reach a file made from this picture
     return rgb
 
@@ -308,11 +318,3 @@ def _eight_bit(image: Image.Image, sixteen: bool, unsigned: bool) -> Image.Image
     elif low < 0 or high > 255:
         values = (values - low) * (255 / max(high - low, 1e-12))
     return Image.fromarray(values.round().clip(0, 255).astype(np.uint8))
-
-
-def _too_large(name: str, max_pixels: int) -> str:
-    return f"{name} is too large: at most {max_pixels // 1_000_000} million pixels are taken, so make it smaller."
-
-
-def _damaged(name: str) -> str:
-    return f"{name} is damaged or cut short: try another copy of it."

@@ -12,70 +12,80 @@ from PIL import Image
 
 from unit.demo.files import BUSY, LOSSLESS, politely, saved, uploaded
 from unit.demo.i18n import ENGLISH
-from unit.demo.service import MAX_COUNT, MAX_GRAIN, MAX_STEPS, MAX_TEMPERATURE, SIDE, Mistake, Studio, noise, number
+from unit.demo.service import (
+    MAX_COUNT,
+    MAX_GRAIN,
+    MAX_STEPS,
+    MAX_TEMPERATURE,
+    SIDE,
+    DemoService,
+    UserError,
+    noise,
+    number,
+)
 from unit.demo.zerogpu import gpu
 
 
-def add_api(studio: Studio) -> None:
+def add_api(service: DemoService) -> None:
     """The named endpoints. gr.api shows their types to callers and hands over the plain dict of a file."""
 
     @for_programs
     def translate(
-        image: gr.FileData, direction: str, model: str = studio.default, temperature: float = 0.0, grain: int = 1,
+        image: gr.FileData, direction: str, model: str = service.default, temperature: float = 0.0, grain: int = 1,
         seed: int = 0, put_back: bool = False,
     ) -> Iterator[gr.FileData | None]:  # fmt: skip
-        chosen, view = noise(temperature, grain, seed), studio.view(uploaded(image), direction, model)
-        for step in view.full(put_back, **chosen):
+        chosen, request = noise(temperature, grain, seed), service.request(uploaded(image), direction, model)
+        for step in request.full(put_back, **chosen):
             if isinstance(step, Image.Image):
-                yield gr.FileData(path=saved(step, f"{view.name}-{view.target}"))
+                yield gr.FileData(path=saved(step, f"{request.name}-{request.target}"))
             else:
                 yield None
 
     @for_programs
     def sample(
-        image: gr.FileData, direction: str, model: str = studio.default, count: int = 4, temperature: float = 1.0,
+        image: gr.FileData, direction: str, model: str = service.default, count: int = 4, temperature: float = 1.0,
         grain: int = 8, seed: int = 0,
     ) -> Iterator[list[gr.FileData]]:  # fmt: skip
         chosen, count = noise(temperature, grain, seed), int(number("Number of samples", count, 1, MAX_COUNT))
-        view = studio.view(uploaded(image), direction, model)
+        request = service.request(uploaded(image), direction, model)
         files = []
         for s in range(chosen["seed"], chosen["seed"] + count):
-            picture = view.draw(view.target, **chosen | {"seed": s})
-            files.append(gr.FileData(path=saved(picture, f"{view.name}-{view.target}-{s}")))
+            picture = request.draw(request.target, **chosen | {"seed": s})
+            files.append(gr.FileData(path=saved(picture, f"{request.name}-{request.target}-{s}")))
             yield listed(files)
 
     @for_programs
     def interpolate(
-        image: gr.FileData, image_2: gr.FileData, direction: str, model: str = studio.default, steps: int = 5,
+        image: gr.FileData, image_2: gr.FileData, direction: str, model: str = service.default, steps: int = 5,
         draw_in: str = "",
     ) -> Iterator[list[gr.FileData]]:  # fmt: skip
         steps = int(number("Number of steps", steps, 2, MAX_STEPS))
         if image_2 is None:
-            raise Mistake("Please add a second photo.")
-        view = studio.view(uploaded(image), direction, model)
-        here = view.latent()
-        there = studio.view(uploaded(image_2), direction, model).fitted(here.size)
-        domain = studio.domain(draw_in or view.target, model)
+            raise UserError("Please add a second photo.")
+        request = service.request(uploaded(image), direction, model)
+        here = request.latent()
+        there = service.request(uploaded(image_2), direction, model).fitted(here.size)
+        domain = service.domain(draw_in or request.target, model)
         files = []
         for step in range(steps):
-            picture = view.draw(domain, here.lerp(there, step / (steps - 1)))
-            files.append(gr.FileData(path=saved(picture, f"{view.name}-between-{step + 1}")))
+            picture = request.draw(domain, here.lerp(there, step / (steps - 1)))
+            files.append(gr.FileData(path=saved(picture, f"{request.name}-between-{step + 1}")))
             yield listed(files)
 
     @for_programs
     def reconstruct(
-        image: gr.FileData, domain: str, model: str = studio.default, cycle: bool = False
+        image: gr.FileData, domain: str, model: str = service.default, cycle: bool = False
     ) -> gr.FileData:  # fmt: skip
-        target = studio.other(studio.domain(domain, model), model)
-        direction = next(way for way, drawn in studio.directions(model).items() if drawn == target)
-        view = studio.view(uploaded(image), direction, model)
-        picture = view.there_and_back(view.draw(target)) if cycle else view.draw(domain)
-        return gr.FileData(path=saved(picture, f"{view.name}-{'cycle' if cycle else 'again'}"))
+        target = service.other(service.domain(domain, model), model)
+        direction = next(way for way, drawn in service.directions(model).items() if drawn == target)
+        request = service.request(uploaded(image), direction, model)
+        picture = request.there_and_back(request.draw(target)) if cycle else request.draw(domain)
+        return gr.FileData(path=saved(picture, f"{request.name}-{'cycle' if cycle else 'again'}"))
 
     def models() -> list[dict[str, Any]]:
-        return [{"name": name, "directions": list(studio.directions(name))} for name in studio.models]
+        return [{"name": name, "directions": list(service.directions(name))} for name in service.models]
 
-    ways = "; ".join(f"{name}: {' or '.join(studio.directions(name))}" for name in studio.models)
+    ways = "; ".join(f"{name}: {' or '.join(service.directions(name))}" for name in service.models)
     small = f"PNGs of at most {SIDE} pixels a side"
     for fn, text in {
         translate: "Draw a photo in the other domain, as a picture of the photo's size: a PNG, or of more than "

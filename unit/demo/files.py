@@ -1,4 +1,4 @@
-"""Between Gradio and the studio: what a browser sent, and what it is given."""
+"""Between Gradio and the service: what a browser sent, and what it is given."""
 
 import contextlib
 import functools
@@ -21,7 +21,7 @@ from gradio_client.utils import strip_invalid_filename_characters
 from PIL import Image
 
 from unit.demo.i18n import Words
-from unit.demo.service import Mistake, Upload
+from unit.demo.service import UploadedImage, UserError
 from unit.demo.visualize import film
 from unit.hub import write_atomic
 
@@ -40,19 +40,19 @@ SOON: dict[str, Any] = {**QUICK, "queue": True, "concurrency_limit": None}
 RUN: dict[str, Any] = {**QUICK, **BUSY, "queue": True, "trigger_mode": "always_last"}
 
 
-def uploaded(photo: Any) -> Upload:
+def uploaded(photo: Any) -> UploadedImage:
     """What the browser sent, as a photo that somebody uploaded.
 
     Every handler takes photos unprocessed: Gradio would open the file itself and answer a bad one with a path of the
     server. A file without its upload mark was never checked to be an upload, so it is not opened.
     """
     if photo is None:
-        raise Mistake("Please add a photo first.")
+        raise UserError("Please add a photo first.")
     try:
         file = gr.FileData.model_validate(photo, context={"validate_meta": True})
     except ValueError as error:
-        raise Mistake(NOT_UPLOADED) from error
-    return Upload(file.path, plain_name(file.orig_name or "photo"))
+        raise UserError(NOT_UPLOADED) from error
+    return UploadedImage(file.path, plain_name(file.orig_name or "photo"))
 
 
 def plain_name(file: str) -> str:
@@ -90,7 +90,7 @@ def kept(data: bytes, name: str) -> str:
             write_atomic(path, data)
     except OSError as error:
         print(f"{path}: {error}", file=sys.stderr)
-        raise Mistake("The server has no room for the result: please try again in some minutes.") from error
+        raise UserError("The server has no room for the result: please try again in some minutes.") from error
     return str(path.resolve())
 
 
@@ -171,9 +171,9 @@ def politely(fn: Callable[..., Any], language: Callable[..., Words]) -> Callable
     def in_one_sentence(*given: Any) -> Iterator[None]:
         try:
             yield
-        except Mistake as mistake:
+        except UserError as mistake:
             words = language(*given)
-            raise gr.Error(words(str(mistake)), print_exception=False) from mistake
+            raise gr.Error(words.message(mistake.message), print_exception=False) from mistake
 
     @functools.wraps(fn)
     def call(*given: Any) -> Any:

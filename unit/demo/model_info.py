@@ -5,32 +5,37 @@ import re
 from pathlib import Path
 from typing import Any
 
+from unit.demo.i18n import ENGLISH, Words
 from unit.hub import CARD, METRICS
 from unit.pipeline import Translator
 
 
-def facts(translator: Translator, folder: Path | None) -> str:
+def facts(translator: Translator, folder: Path | None, words: Words = ENGLISH) -> str:
     """The network in some lines and the table of its measures, from `folder`/metrics.json if that can be read."""
-    config = translator.config
+    config, shared = translator.config, translator.config.n_res_shared
     a, b = translator.domains
     lines = [
-        f"- **Draws** {a} as {b} and {b} as {a}, and each as itself.",
-        f"- **Network**: {translator.parameters / 1e6:.1f} million parameters for both domains, layout "
-        f"`{config.layout}`; the last {_blocks(config.n_res_shared)} of both encoders and the first of both decoders "
-        "are shared.",
-        f"- **Latent**: {4 * config.dim} numbers for every {config.downsampling} x {config.downsampling} pixels.",
-        f"- **Trained on** crops of {config.image_size} pixels.",
+        words("- **Draws** {a} as {b} and {b} as {a}, and each as itself.", a=a, b=b),
+        words(
+            "- **Network**: {number:.1f} million parameters for both domains, layout `{layout}`; the last {blocks} of "
+            "both encoders and the first of both decoders are shared.",
+            number=translator.parameters / 1e6,
+            layout=config.layout,
+            blocks=words("residual block") if shared == 1 else words("{n} residual blocks", n=shared),
+        ),
+        words("- **Latent**: {n} numbers for every {d} x {d} pixels.", n=4 * config.dim, d=config.downsampling),
+        words("- **Trained on** crops of {n} pixels.", n=config.image_size),
     ]
-    return "\n".join([*lines, "", measures(folder)])
+    return "\n".join([*lines, "", measures(folder, words)])
 
 
-def measures(folder: Path | None) -> str:
+def measures(folder: Path | None, words: Words = ENGLISH) -> str:
     """The rows of metrics.json as a Markdown table, with floor (the photo as it is) and ceiling (real photos)."""
     try:
         results = json.loads(_text(folder / METRICS)) if folder else None
-        return _table(results) if results else _UNMEASURED
+        return _table(results, words) if results else words(_UNMEASURED)
     except Exception:  # no such file, or not one of ours: it may come from anybody
-        return _UNMEASURED
+        return words(_UNMEASURED)
 
 
 def card(folder: Path | None) -> str:
@@ -77,25 +82,24 @@ _UNMEASURED = "There are no measures of these weights here."
 _COLUMNS = ("drawn", "untranslated", "real")
 
 
-def _number(value: float | None) -> str:
-    return "not a number" if value is None else f"{value:.3f}" if abs(value) < 10 else f"{value:.0f}"
+def _number(value: float | None, words: Words) -> str:
+    return words("not a number") if value is None else f"{value:.3f}" if abs(value) < 10 else f"{value:.0f}"
 
 
-def _blocks(n: int) -> str:
-    return "residual block" if n == 1 else f"{n} residual blocks"
-
-
-def _table(results: dict[str, Any]) -> str:
+def _table(results: dict[str, Any], words: Words) -> str:
     cells: dict[tuple[str, str], dict[str, str]] = {}
     for row in results["rows"]:
         column = row["of"] if row["of"] in _COLUMNS else "drawn"
-        cells.setdefault((_plain(row["metric"]), _plain(row["direction"])), {})[column] = _number(row["value"])
+        cells.setdefault((_plain(row["metric"]), _plain(row["direction"])), {})[column] = _number(row["value"], words)
     features, data, size = (_plain(results[name]) for name in ("features", "data", "size"))
     head = [
-        f"Judged by {features} on held-out photos of `{data}`, {size} px.",
+        words("Judged by {judge} on held-out photos of `{data}`, {n} px.", judge=features, data=data, n=size),
         "",
-        "| | | drawn | the photo as it is | real photos |",
+        words("| | | drawn | the photo as it is | real photos |"),
         "|---|---|---|---|---|",
     ]
-    rows = [f"| {m} | {way} | {' | '.join(of.get(c, '') for c in _COLUMNS)} |" for (m, way), of in cells.items()]
+    rows = [
+        f"| {words(m)} | {words.value(way)} | {' | '.join(of.get(c, '') for c in _COLUMNS)} |"
+        for (m, way), of in cells.items()
+    ]
     return "\n".join([*head, *rows])

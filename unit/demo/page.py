@@ -12,7 +12,7 @@ from urllib.parse import parse_qsl, urlencode
 import gradio as gr
 from PIL import Image
 
-from unit.demo import i18n as texts
+from unit.demo import texts
 from unit.demo.files import QUICK, RUN, SOON, kept, politely, saved, saved_film, uploaded
 from unit.demo.i18n import CHINESE, ENGLISH, Words
 from unit.demo.model_info import card, facts
@@ -21,11 +21,11 @@ from unit.demo.service import (
     MAX_COUNT,
     MAX_FACE,
     MAX_TEMPERATURE,
+    DemoService,
     Face,
-    Mistake,
-    Studio,
-    Upload,
-    View,
+    TranslationRequest,
+    UploadedImage,
+    UserError,
     enough_memory,
     face_at,
     noise,
@@ -35,6 +35,7 @@ from unit.demo.service import (
 from unit.demo.visualize import difference, heat_map, thumbnail
 from unit.demo.zerogpu import gpu
 from unit.faces import outline
+from unit.messages import Message
 from unit.pipeline import Latent
 
 FRAMES = 24  # of a film
@@ -63,7 +64,7 @@ class Example(NamedTuple):
     label: str
 
 
-class Stock(NamedTuple):
+class PageAssets(NamedTuple):
     """What the page shows that is not of its making."""
 
     examples: list[Example]
@@ -71,7 +72,7 @@ class Stock(NamedTuple):
     pictures: Mapping[str, str]  # thumbnails, by the names of the models
     results: Mapping[str, tuple[str, str]]  # files of an example photo and its translation, likewise
     folders: Mapping[str, Path | None]  # where cards and measures lie, by the names of the models
-    notice: str  # what to tell every visitor
+    notice: Message | None  # what to tell every visitor
 
 
 def for_people(method: Callable[..., Any]) -> Callable[..., Any]:
@@ -86,16 +87,16 @@ class Page:
     asked has gone.
     """
 
-    def __init__(self, demo: gr.Blocks, studio: Studio, words: Words, stock: Stock):
-        self.studio, self.words, self.examples, self.folders = studio, words, stock.examples, stock.folders
-        self.results = stock.results
+    def __init__(self, demo: gr.Blocks, service: DemoService, words: Words, assets: PageAssets):
+        self.service, self.words, self.examples, self.folders = service, words, assets.examples, assets.folders
+        self.results = assets.results
         gr.Navbar(main_page_name=ENGLISH.name)
         gr.Markdown(words(texts.TITLE))
-        if stock.notice:
-            gr.Markdown(words(stock.notice), elem_id="notice")
+        if assets.notice:
+            gr.Markdown(words.message(assets.notice), elem_id="notice")
         with gr.Row():
             with gr.Column(scale=2, min_width=320, elem_id="controls"):
-                self.lay_out_controls(stock.pictures)
+                self.lay_out_controls(assets.pictures)
             with gr.Column(scale=3, min_width=320), gr.Tabs(elem_id="tabs", overflow_behavior="wrap") as self.tabs:
                 with gr.Tab(words("Translate"), id="translate"):
                     self.lay_out_results()
@@ -107,9 +108,9 @@ class Page:
                     self.lay_out_dreams()
                 with gr.Tab(words("Inside"), id="inside"):
                     self.lay_out_inside()
-        if stock.credits:
+        if assets.credits:
             with gr.Accordion(words("About the example photos"), open=False):
-                gr.Markdown(stock.credits, elem_id="credits")
+                gr.Markdown(assets.credits, elem_id="credits")
         self.settings = [
             self.photo, self.direction, self.model, self.across, self.down, self.side, self.face_of,
         ]  # fmt: skip
@@ -118,12 +119,12 @@ class Page:
     # What is on it.
 
     def lay_out_controls(self, pictures: Mapping[str, str]) -> None:
-        words, studio = self.words, self.studio
+        words, service = self.words, self.service
         self.photo = gr.Image(
             label=words("Your photo"), alt_text=words("Your photo"), height=320, elem_id="photo",
             placeholder=words("Drop a photo here, or click to choose one"), **SOURCES,
         )  # fmt: skip
-        with gr.Group(visible=studio.of_faces(None), elem_id="face_group") as self.face_group:
+        with gr.Group(visible=service.of_faces(None), elem_id="face_group") as self.face_group:
             self.face = gr.Image(
                 label=words("Tap the middle of the face"), alt_text=words("Your photo, with a square around the face"),
                 height=280, elem_id="face", **LOOK | {"buttons": []},
@@ -139,11 +140,11 @@ class Page:
         self.examples_here = gr.Column()  # filled later: examples set things that come further down
         gr.HTML(f"<style>{self.picker_style(pictures)}</style>", elem_id="pictures")
         self.model = gr.Radio(
-            self.model_choices(), value=studio.default, label=words("Model"), visible=len(studio.models) > 1,
+            self.model_choices(), value=service.default, label=words("Model"), visible=len(service.models) > 1,
             elem_id="model", elem_classes="pictured" if pictures else None,
         )  # fmt: skip
         with gr.Row(equal_height=True):
-            ways = self.ways(studio.default)
+            ways = self.ways(service.default)
             self.direction = gr.Radio(ways, value=ways[0][1], label=words("Direction"), scale=3, elem_id="direction")
             self.flip = gr.Button(words("⇄ Flip"), scale=1, min_width=100, elem_id="flip")
         self.translate = gr.Button(words("Translate"), variant="primary", elem_id="translate")
@@ -151,7 +152,7 @@ class Page:
     def lay_out_results(self) -> None:
         words = self.words
         self.before_after = gr.ImageSlider(
-            self.results.get(self.studio.default), type="filepath", label=words("Before and after"), max_height=460,
+            self.results.get(self.service.default), type="filepath", label=words("Before and after"), max_height=460,
             interactive=False, elem_id="before_after",
         )  # fmt: skip
         with gr.Row():
@@ -165,7 +166,7 @@ class Page:
         with gr.Row():
             self.result_in = gr.Image(label=words("Photo"), alt_text=words("Your photo"), elem_id="result_in", **look)
             self.result_ab, self.result_ba = (
-                gr.Image(label=label, alt_text=words(f"Your photo, {way}"), elem_id=elem_id, **look)
+                gr.Image(label=label, alt_text=words("Your photo, {way}", way=way), elem_id=elem_id, **look)
                 for (label, way), elem_id in zip(self.ways(None), ("result_ab", "result_ba"), strict=True)
             )
         gr.Markdown(words(texts.SURVIVES))
@@ -299,14 +300,14 @@ class Page:
 
     def ways(self, name: str | None) -> list[tuple[str, str]]:
         """The directions of a model, as people read them and as they are called."""
-        return [(self.words(way), way) for way in self.studio.directions(name)]
+        return [(str(self.words.value(way)), way) for way in self.service.directions(name)]
 
     def domains(self, name: str | None) -> list[tuple[str, str]]:
-        return [(self.words(domain), domain) for domain in self.studio.translator(name).domains]
+        return [(self.words(domain), domain) for domain in self.service.translator(name).domains]
 
     def model_choices(self) -> list[tuple[str, str]]:
         """By what a model translates, and by its name where that does not tell it from the others."""
-        labels = {name: " ↔ ".join(map(self.words, model.domains)) for name, model in self.studio.models.items()}
+        labels = {name: " ↔ ".join(map(self.words, model.domains)) for name, model in self.service.models.items()}
         alike = {label for label in labels.values() if list(labels.values()).count(label) > 1}
         return [(f"{label} ({name})" if label in alike else label, name) for name, label in labels.items()]
 
@@ -314,7 +315,7 @@ class Page:
         """CSS that puts a thumbnail before the name of each model and of each example."""
 
         def photos(examples: list[Example]) -> list[str]:
-            return [thumbnail(photo, photo) for photo in (Upload(str(e.photo), "").opened() for e in examples)]
+            return [thumbnail(photo, photo) for photo in (UploadedImage(str(e.photo), "").opened() for e in examples)]
 
         places = {
             "#model label": list(pictures.values()),  # in the order of the models; none on ZeroGPU
@@ -333,38 +334,40 @@ class Page:
         return [example for i, example in enumerate(self.examples) if photos[i] not in photos[:i]]
 
     def about_text(self, name: str | None) -> str:
-        return self.words.lines(facts(self.studio.translator(name), self.folders[name or self.studio.default]))
+        return facts(self.service.translator(name), self.folders[name or self.service.default], self.words)
 
     def card_text(self, name: str | None) -> str:
-        return card(self.folders[name or self.studio.default])
+        return card(self.folders[name or self.service.default])
 
     # What it does. Settings arrive as the browser sent them and are checked where they are used.
 
-    def view(self, photo: Any, direction: str, name: str, across: Any, down: Any, side: Any, face_of: Any) -> View:
-        """The settings of the left-hand side as a view. A face that was marked in another photo is none of this one."""
+    def request(
+        self, photo: Any, direction: str, name: str, across: Any, down: Any, side: Any, face_of: Any
+    ) -> TranslationRequest:
+        """The settings of the left-hand side. A face that was marked in another photo is none of this one."""
         upload = uploaded(photo)
         face = face_at(across, down, side) if face_of == upload.path else None
-        return self.studio.view(upload, self.known(direction, name), name, face)
+        return self.service.request(upload, self.known(direction, name), name, face)
 
     def known(self, direction: str, name: str) -> str:
         """`direction`; or the model's first, for the moment when another model was chosen and its directions are not
         there yet."""
-        directions = list(self.studio.directions(name))
+        directions = list(self.service.directions(name))
         return direction if direction in directions else directions[0]
 
     @for_people
     def show(self, put_back: bool, *settings: Any) -> Iterator[dict[str, Any]]:
         """The wanted translation as soon as it is there, then the other way round, then what survives."""
-        view = self.view(*settings)
-        seen, name = view.picture(), view.name
-        photo = view.whole() if put_back and view.face else None
+        request = self.request(*settings)
+        seen, name = request.picture(), request.name
+        photo = request.whole() if put_back and request.face else None
 
         def finished(drawing: Image.Image) -> Image.Image:
-            return view.put_back(drawing, photo) if photo else drawing
+            return request.put_back(drawing, photo) if photo else drawing
 
-        drawing = view.draw(view.target)
-        before, after = saved(photo or seen, name), saved(finished(drawing), f"{name}-{view.target}")
-        wanted, opposite = self.results_of(view)
+        drawing = request.draw(request.target)
+        before, after = saved(photo or seen, name), saved(finished(drawing), f"{name}-{request.target}")
+        wanted, opposite = self.results_of(request)
         shown: dict[str, Any] = {
             "before_after": (before, after),
             "result_in": before,
@@ -379,15 +382,15 @@ class Page:
         yield shown
         # All of it again, here and below: of what only an earlier step has shown, the browser forgets which file of the
         # server it is.
-        other = finished(view.draw(view.source, view.latent(view.target)))
-        shown |= {opposite: saved(other, f"{name}-{view.source}"), "reuse": gr.Button(interactive=True)}
+        other = finished(request.draw(request.source, request.latent(request.target)))
+        shown |= {opposite: saved(other, f"{name}-{request.source}"), "reuse": gr.Button(interactive=True)}
         yield shown
-        again, back = view.draw(view.source), view.there_and_back(drawing)
-        source, target = self.words(view.source), self.words(view.target)
+        again, back = request.draw(request.source), request.there_and_back(drawing)
+        source, target = self.words(request.source), self.words(request.target)
         labels = f"{source} → {source}", f"{source} → {target} → {source}"
         for picture, part, label in zip((again, back), ("again", "cycle"), labels, strict=True):
             heat = saved(heat_map(seen, picture), f"{name}-{part}-difference")
-            apart = self.words(f"Difference: {difference(seen, picture):.1%}")
+            apart = self.words("Difference: {share:.1%}", share=difference(seen, picture))
             shown[part] = gr.Image(saved(picture, f"{name}-{part}"), label=label)
             shown[f"{part}_heat"] = gr.Image(heat, label=apart)
         yield shown
@@ -395,36 +398,36 @@ class Page:
     @for_people
     def show_full(self, put_back: bool, *settings: Any) -> Iterator[dict[str, Any]]:
         """The translation at the photo's own resolution, tile by tile, as a file."""
-        view = self.view(*settings)
+        request = self.request(*settings)
         yield {"full_status": self.words("Reading the photo …"), "full_download": gr.DownloadButton(visible=False)}
-        for step in view.full(put_back):
+        for step in request.full(put_back):
             if isinstance(step, Image.Image):
-                file = saved(step, f"{view.name}-{view.target}-full")
+                file = saved(step, f"{request.name}-{request.target}-full")
                 size = f"{step.width} × {step.height}"
             else:
                 done, tiles = step
-                yield {"full_status": self.words(f"Drawn: {done} of {tiles} tiles")}
+                yield {"full_status": self.words("Drawn: {done} of {tiles} tiles", done=done, tiles=tiles)}
         yield {
-            "full_status": self.words(f"Done: {size} pixels"),
+            "full_status": self.words("Done: {size} pixels", size=size),
             "full_download": gr.DownloadButton(value=file, visible=True, interactive=True),
         }
 
     @staticmethod
-    def results_of(view: View) -> tuple[str, str]:
+    def results_of(request: TranslationRequest) -> tuple[str, str]:
         """The parts that show the wanted translation and the opposite one."""
         ways = "result_ab", "result_ba"
-        return ways if view.target == view.translator.domains[1] else (ways[1], ways[0])
+        return ways if request.target == request.translator.domains[1] else (ways[1], ways[0])
 
     @for_people
     def draw_samples(self, count: Any, temperature: Any, grain: Any, seed: Any, *settings: Any) -> Iterator[Any]:
         """`count` draws from q(z|photo), each from a seed of its own, as (file, caption)."""
         chosen, count = noise(temperature, grain, seed), int(number("Number of samples", count, 1, MAX_COUNT))
-        view = self.view(*settings)
+        request = self.request(*settings)
         samples = []
         for s in range(chosen["seed"], chosen["seed"] + count):
-            picture = view.draw(view.target, **chosen | {"seed": s})
-            caption = self.words(f"seed {s}, temperature {temperature:g}")
-            samples.append((saved(picture, f"{view.name}-{view.target}-{s}"), caption))
+            picture = request.draw(request.target, **chosen | {"seed": s})
+            caption = self.words("seed {seed}, temperature {temperature:g}", seed=s, temperature=temperature)
+            samples.append((saved(picture, f"{request.name}-{request.target}-{s}"), caption))
             yield gr.skip()
         yield samples
 
@@ -433,25 +436,27 @@ class Page:
         self, temperature: Any, grain: Any, seed: Any, progress: gr.Progress = PROGRESS, *settings: Any
     ) -> Iterator[Any]:  # fmt: skip
         """A film around the photo's latent that ends where it began."""
-        chosen, view = noise(temperature, grain, seed), self.view(*settings)
-        steps = view.translator.walk(view.latent(), view.target, FRAMES, **chosen)
-        yield from self.filmed(steps, FRAMES, f"{view.name}-{view.target}-walk", progress)
+        chosen, request = noise(temperature, grain, seed), self.request(*settings)
+        steps = request.translator.walk(request.latent(), request.target, FRAMES, **chosen)
+        yield from self.filmed(steps, FRAMES, f"{request.name}-{request.target}-walk", progress)
 
     @for_people
     def show_between(self, position: Any, photo_2: Any, drawn_in: str, *settings: Any) -> str:
         position = number("Position", position, 0, 1)
-        view, here, there, domain = self.between_latents(photo_2, drawn_in, *settings)
-        return saved(view.draw(domain, here.lerp(there, position)), f"{view.name}-between-{round(100 * position)}")
+        request, here, there, domain = self.between_latents(photo_2, drawn_in, *settings)
+        return saved(
+            request.draw(domain, here.lerp(there, position)), f"{request.name}-between-{round(100 * position)}"
+        )
 
     @for_people
     def show_journey(
         self, photo_2: Any, drawn_in: str, progress: gr.Progress = PROGRESS, *settings: Any
     ) -> Iterator[Any]:  # fmt: skip
         """A film from one photo to the other and back."""
-        view, here, there, domain = self.between_latents(photo_2, drawn_in, *settings)
+        request, here, there, domain = self.between_latents(photo_2, drawn_in, *settings)
         half = FRAMES // 2
-        steps = (view.draw(domain, here.lerp(there, step / half)) for step in range(half + 1))
-        yield from self.filmed(steps, half + 1, f"{view.name}-journey", progress, and_back=True)
+        steps = (request.draw(domain, here.lerp(there, step / half)) for step in range(half + 1))
+        yield from self.filmed(steps, half + 1, f"{request.name}-journey", progress, and_back=True)
 
     def filmed(
         self, steps: Iterable[Image.Image], count: int, name: str, progress: gr.Progress, and_back: bool = False
@@ -463,18 +468,20 @@ class Page:
         file = saved_film(frames + frames[-2:0:-1] * and_back, name)
         yield file, gr.DownloadButton(value=file, interactive=True)
 
-    def between_latents(self, photo_2: Any, drawn_in: str, *settings: Any) -> tuple[View, Latent, Latent, str]:
+    def between_latents(
+        self, photo_2: Any, drawn_in: str, *settings: Any
+    ) -> tuple[TranslationRequest, Latent, Latent, str]:
         _, direction, name, *_ = settings
         if photo_2 is None:
-            raise Mistake("Please add a second photo.")
-        view = self.view(*settings)
-        here = view.latent()
-        there = self.studio.view(uploaded(photo_2), self.known(direction, name), name).fitted(here.size)
-        return view, here, there, drawn_in if drawn_in in view.translator.domains else view.target
+            raise UserError("Please add a second photo.")
+        request = self.request(*settings)
+        here = request.latent()
+        there = self.service.request(uploaded(photo_2), self.known(direction, name), name).fitted(here.size)
+        return request, here, there, drawn_in if drawn_in in request.translator.domains else request.target
 
     @for_people
     def show_dreams(self, name: str, count: Any, temperature: Any, grain: Any, seed: Any) -> list[tuple[str, str]]:
-        translator, chosen = self.studio.translator(name), noise(temperature, grain, seed)
+        translator, chosen = self.service.translator(name), noise(temperature, grain, seed)
         count = int(number("Number of pairs", count, 1, MAX_COUNT))
         with enough_memory():
             pairs = translator.sample(count, size=(DREAM_SIDE, DREAM_SIDE), **chosen)
@@ -487,12 +494,12 @@ class Page:
     @for_people
     def pick(self, event: gr.SelectData, samples: Any, *settings: Any) -> dict[Any, Any]:
         """The selected sample becomes the result, beside a photo of the same size."""
-        view = self.view(*settings)
-        picture, before = uploaded(samples[event.index]["image"]).path, saved(view.look(), view.name)
+        request = self.request(*settings)
+        picture, before = uploaded(samples[event.index]["image"]).path, saved(request.look(), request.name)
         return {
             self.before_after: (before, picture),
             self.result_in: before,
-            getattr(self, self.results_of(view)[0]): picture,
+            getattr(self, self.results_of(request)[0]): picture,
             self.download: gr.DownloadButton(value=picture, interactive=True),
             self.full: gr.Button(interactive=False),  # it would be the translation without this sample's noise
             self.full_download: gr.DownloadButton(visible=False),
@@ -503,12 +510,12 @@ class Page:
 
     @for_people
     def flipped(self, direction: str, name: str) -> str:
-        return next(way for way in self.studio.directions(name) if way != self.known(direction, name))
+        return next(way for way in self.service.directions(name) if way != self.known(direction, name))
 
     @for_people
     def use_result(self, ab: Any, ba: Any, put_back: bool, direction: str, name: str) -> tuple[str, str, str]:
         """The result as the photo, to be translated back. A face that was put back is where it was marked."""
-        result = ab if self.domain_now(direction, name) == self.studio.translator(name).domains[1] else ba
+        result = ab if self.domain_now(direction, name) == self.service.translator(name).domains[1] else ba
         path = uploaded(result).path
         return path, self.flipped(direction, name), path if put_back else ""
 
@@ -534,9 +541,9 @@ class Page:
             **self.no_results(),
             self.direction: gr.Radio(choices=ways, value=self.known(direction, name)),
             self.drawn_in: gr.Radio(choices=domains, value=domains[1][1]),
-            self.face_group: gr.Group(visible=self.studio.of_faces(name)),
+            self.face_group: gr.Group(visible=self.service.of_faces(name)),
             **{
-                image: gr.Image(None, label=label, alt_text=self.words(f"Your photo, {way}"))
+                image: gr.Image(None, label=label, alt_text=self.words("Your photo, {way}", way=way))
                 for image, (label, way) in results
             },
             self.about: self.about_text(name),
@@ -564,13 +571,13 @@ class Page:
         if photo is None:
             example = {self.before_after: self.results.get(name)}
             return fresh | self.no_results() | example | {self.gallery: [], self.between: None}
-        if not self.studio.of_faces(name):
+        if not self.service.of_faces(name):
             return fresh
         try:
             upload = uploaded(photo)
             image = upload.opened()
             face = face_at(across, down, side) if face_of == upload.path else Face.found(image)
-        except Mistake:
+        except UserError:
             return fresh
         return fresh | {
             self.face: self.outlined(image, face),
@@ -621,14 +628,14 @@ class Page:
 
     @for_people
     def domain_now(self, direction: str, name: str) -> str:
-        return self.studio.target(self.known(direction, name), name)
+        return self.service.target(self.known(direction, name), name)
 
     @for_people
     def arrive(self, query: str) -> dict[Any, Any]:
         """What a link asks for, as far as it makes sense here."""
         asked = dict(parse_qsl(query.removeprefix("?")))
         name = asked.get("model", "")
-        if name not in self.studio.models:
+        if name not in self.service.models:
             return gr.skip()
         wanted = {self.model: name, **self.change_model(asked.get("direction", ""), name)}
         for example in self.examples:
@@ -636,7 +643,7 @@ class Page:
                 wanted[self.photo] = kept(example.photo.read_bytes(), example.photo.name)  # where Gradio serves from
         plain = {"temperature": 1, "grain": 8, "seed": 0}
         for key, control in {"temperature": self.temperature, "grain": self.grain, "seed": self.seed}.items():
-            with contextlib.suppress(KeyError, ValueError):  # Mistake is one
+            with contextlib.suppress(KeyError, ValueError):  # UserError is one
                 value = noise(**plain | {key: float(asked[key])})[key]
                 if key != "grain" or value in GRAINS:
                     wanted[control] = value

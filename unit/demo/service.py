@@ -16,6 +16,7 @@ from PIL import Image, ImageOps
 from unit.demo.code_cache import Cache
 from unit.faces import Box, centred, cut, find_face, paste
 from unit.images import ImageError, load_image
+from unit.messages import MessageError
 from unit.pipeline import Latent, Translator
 
 SIDE = 640  # pixels: what is looked at is drawn at this size at most; the full resolution is drawn on request
@@ -28,12 +29,12 @@ FEW_AT_ONCE = Semaphore(2)  # photos being decoded: one may take half a gigabyte
 GONE = "This photo is no longer here: please add it again."
 
 
-class Mistake(ValueError):
+class UserError(MessageError):
     """What a visitor can put right. The message is one sentence for them, and names nothing of the server."""
 
 
 @dataclass(frozen=True)
-class Upload:
+class UploadedImage:
     """A photo that somebody gave us."""
 
     path: str
@@ -41,19 +42,19 @@ class Upload:
 
     def opened(self) -> Image.Image:
         if not os.path.isfile(self.path):  # of which a name that no file can have is no error
-            raise Mistake(GONE)
+            raise UserError(GONE)
         try:
             with FEW_AT_ONCE, enough_memory():
                 return load_image(self.path, MAX_PIXELS)
         except ImageError as error:
-            raise Mistake(str(error)) from error
+            raise UserError(error.message.text, **error.message.values) from error
 
     def digest(self) -> bytes:
         """A name made of what is in the file: whoever has the same photo gets it, and nobody else."""
         try:
             return hashlib.blake2b(Path(self.path).read_bytes()).digest()
         except (OSError, ValueError) as error:
-            raise Mistake(GONE) from error
+            raise UserError(GONE) from error
 
 
 @dataclass(frozen=True)
@@ -88,7 +89,7 @@ class Face:
 
 
 @dataclass(frozen=True)
-class Seen:
+class EncodedPicture:
     """What a model is shown of a photo, and the latent it made of it."""
 
     picture: Image.Image
@@ -100,15 +101,15 @@ class Seen:
 
 
 @dataclass(frozen=True)
-class View:
+class TranslationRequest:
     """A photo on its way from one domain to the other. With a face, the model is shown only that part of it."""
 
-    upload: Upload
+    upload: UploadedImage
     translator: Translator
     source: str
     target: str
     face: Face | None
-    seen_before: Cache[Seen]
+    seen_before: Cache[EncodedPicture]
 
     @property
     def name(self) -> str:
@@ -160,30 +161,30 @@ class View:
     def _of_face(self, photo: Image.Image) -> Image.Image:
         return cut(photo, self.face.box(photo)) if self.face else photo
 
-    def _seen(self, domain: str, size: tuple[int, int] | None = None) -> Seen:
-        def look() -> Seen:
+    def _seen(self, domain: str, size: tuple[int, int] | None = None) -> EncodedPicture:
+        def look() -> EncodedPicture:
             picture = ImageOps.fit(self.look(), size) if size else self.look()
             with enough_memory():
-                return Seen(picture, self.translator.encode(picture, domain))
+                return EncodedPicture(picture, self.translator.encode(picture, domain))
 
         return self.seen_before.get((self.upload.digest(), self.translator, domain, self.face, size), look)
 
 
-class Studio:
+class DemoService:
     """The models of a page, and what its visitors can ask of them. Settings come as the browser sent them: anything
-    may be wrong with them, and what is wrong becomes a Mistake.
+    may be wrong with them, and what is wrong becomes a UserError.
     """
 
     def __init__(self, models: Mapping[str, Translator]):
         self.models = models
         self.default = next(iter(models))
-        self._seen_before: Cache[Seen] = Cache(KEPT_BYTES, KEPT_SECONDS)
+        self._seen_before: Cache[EncodedPicture] = Cache(KEPT_BYTES, KEPT_SECONDS)
 
     def translator(self, name: str | None) -> Translator:
         """The model of that name; no name means the first one."""
         name = name or self.default
         if name not in list(self.models):  # callers send anything, also what has no hash
-            raise Mistake(f"There is no model {brief(name)} here: choose {' or '.join(self.models)}.")
+            raise UserError("There is no model {name} here: choose {names}.", name=brief(name), names=list(self.models))
         return self.models[name]
 
     def directions(self, name: str | None) -> dict[str, str]:
@@ -196,8 +197,13 @@ class Studio:
         if direction not in list(known):
             for other in self.models:
                 if direction in list(self.directions(other)):
-                    raise Mistake(f"The direction {direction!r} belongs to the model {other!r}: choose that model too.")
-            raise Mistake(f"The direction is {brief(direction)}: choose {' or '.join(known)}.")
+                    raise UserError(
+                        "The direction {direction} belongs to the model {name}: choose that model too.",
+                        direction=direction, name=other,
+                    )  # fmt: skip
+            raise UserError(
+                "The direction is {direction}: choose {directions}.", direction=brief(direction), directions=list(known)
+            )
         return known[direction]
 
     def other(self, domain: str, name: str | None) -> str:
@@ -206,21 +212,27 @@ class Studio:
     def domain(self, domain: str, name: str | None) -> str:
         domains = self.translator(name).domains
         if domain not in domains:
-            raise Mistake(f"{brief(domain)} is not a domain of this model: choose {' or '.join(domains)}.")
+            raise UserError(
+                "{domain} is not a domain of this model: choose {domains}.", domain=brief(domain), domains=list(domains)
+            )
         return domain
 
     def of_faces(self, name: str | None) -> bool:
         """Whether the model draws faces that fill the picture, so that of a photo it must be shown the face."""
         return self.translator(name).config.whole
 
-    def view(self, upload: Upload, direction: str, name: str | None, face: Face | None = None) -> View:
+    def request(
+        self, upload: UploadedImage, direction: str, name: str | None, face: Face | None = None
+    ) -> TranslationRequest:
         """`face` is for models of faces; None: the first guess."""
         target = self.target(direction, name)
         if not self.of_faces(name):
             face = None
         elif face is None:
             face = Face.found(upload.opened())
-        return View(upload, self.translator(name), self.other(target, name), target, face, self._seen_before)
+        return TranslationRequest(
+            upload, self.translator(name), self.other(target, name), target, face, self._seen_before
+        )
 
 
 def face_at(across: Any, down: Any, side: Any) -> Face:
@@ -243,7 +255,10 @@ def noise(temperature: Any, grain: Any, seed: Any) -> dict[str, Any]:
 
 def number(name: str, value: Any, low: float, high: float) -> float:
     if not isinstance(value, int | float) or not low <= value <= high:
-        raise Mistake(f"{name} must be a number from {low} to {high}, and it is {brief(value)}.")
+        raise UserError(
+            "{name} must be a number from {low} to {high}, and it is {value}.",
+            name=name, low=low, high=high, value=brief(value),
+        )  # fmt: skip
     return value
 
 
@@ -263,4 +278,4 @@ def enough_memory() -> Iterator[None]:
         yield
     except (MemoryError, RuntimeError) as error:  # PyTorch says the second when it cannot have the memory
         print(f"{type(error).__name__}: {error}", file=sys.stderr)
-        raise Mistake("There is not enough memory for this picture: please try a smaller one.") from error
+        raise UserError("There is not enough memory for this picture: please try a smaller one.") from error
