@@ -92,7 +92,7 @@ def distributed(net: nn.Module) -> nn.Module:
     return DistributedDataParallel(net, device_ids=[device] if device.type == "cuda" else None)
 
 
-def largest(value: float, device: torch.device) -> float:
+def all_reduce_max(value: float, device: torch.device) -> float:
     """The largest of the processes' values. All of them must ask."""
     if world() == 1:
         return value
@@ -101,7 +101,7 @@ def largest(value: float, device: torch.device) -> float:
     return float(tensor)
 
 
-def gathered(items: list[T]) -> list[T]:
+def all_gather(items: list[T]) -> list[T]:
     """The items of all processes, in the order of the processes. All of them must ask."""
     if world() == 1:
         return items
@@ -120,13 +120,13 @@ def first_before_others() -> Iterator[None]:
         dist.barrier()
 
 
-def no_averaging(net: nn.Module) -> AbstractContextManager[None]:
+def no_sync(net: nn.Module) -> AbstractContextManager[None]:
     """Inside, the backward passes of a `distributed` network only add up gradients; the next one outside averages."""
     return net.no_sync() if isinstance(net, DistributedDataParallel) else nullcontext()
 
 
 @contextmanager
-def alone_in(folder: Path) -> Iterator[None]:
+def lock_folder(folder: Path) -> Iterator[None]:
     """Inside, no other program may be. Raises ValueError if one is. Of many processes the first answers for all.
 
     The lock is gone with its process, however that ends.
@@ -145,7 +145,7 @@ def alone_in(folder: Path) -> Iterator[None]:
 
 
 @contextmanager
-def told_to_stop() -> Iterator[list[signal.Signals]]:
+def catch_signals() -> Iterator[list[signal.Signals]]:
     """A list that SIGTERM (sent by SLURM and Spaces some seconds before the end) and Ctrl-C enter, instead of killing.
 
     A second Ctrl-C, some seconds later, does interrupt.
