@@ -10,10 +10,10 @@ from pathlib import Path
 from safetensors.torch import save_file
 
 from tests.test_parallel import make_config
-from train.checkpointer import TrainState
 from train.data.crops import batches
-from train.loop import train_step
 from train.parallel import processes, rank, world
+from train.state import TrainState
+from train.step import train_step
 
 
 def main(data: str, out: Path, options: dict) -> None:

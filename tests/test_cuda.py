@@ -12,9 +12,11 @@ from torch import Tensor
 
 from tests.photos import seasons
 from tests.test_parallel import make_config
-from train.checkpointer import TrainState
+from train.compile import compile_networks
 from train.config import LossWeights, TrainConfig
-from train.loop import compile_networks, train, train_step
+from train.loop import train
+from train.state import TrainState
+from train.step import train_step
 from train.tools.plan import plan
 from unit import UNIT, Translator, UNITConfig
 from unit.models.architectures import LAYOUTS

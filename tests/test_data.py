@@ -38,7 +38,7 @@ from train.data.crops import (
 )
 from train.data.store import Recipe, decode, useful_scale
 from train.loop import train
-from train.parallel import told_to_stop
+from train.parallel import catch_signals
 from unit import UNITConfig
 from unit.images import ImageError, load_image
 
@@ -438,7 +438,7 @@ def silent_readers(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_signal_ends_the_wait_for_a_silent_reader(number, data, silent_readers):
     config = make_config(data, workers=2)
     began = time.monotonic()
-    with told_to_stop() as told, reading(config, 0, told) as loaded:
+    with catch_signals() as caught, reading(config, 0, caught) as loaded:
         threading.Timer(0.5, os.kill, (os.getpid(), number)).start()
         assert len(next(loaded).x_a) == len(next(loaded).x_b) == 0  # and nobody waits again
         assert told == [number]

@@ -8,12 +8,11 @@ from torch.distributions import Bernoulli, Laplace, Normal, kl_divergence
 from unit.losses import (
     chroma_distance,
     discriminator_gan,
+    feature_l1,
     gaussian_kl,
     generator_gan,
-    perceptual,
     r1_penalty,
     reconstruction,
-    weighted_sum,
 )  # fmt: skip
 
 torch.manual_seed(0)
@@ -33,14 +32,14 @@ def test_reconstruction_is_the_laplacian_likelihood_but_for_a_constant():
     torch.testing.assert_close(reconstruction(MEAN, x), -likelihood - torch.log(torch.tensor(2.0)))
 
 
-def test_perceptual_is_in_units_of_the_original():
+def test_feature_l1_is_in_units_of_the_original():
     """By hand: maps off by half their mean size, and by none; no matter how large the features are, or how many."""
     fine, coarse = torch.randn(2, 4, 8, 8), torch.randn(2, 16, 2, 2)
     off = fine + 0.5 * fine.abs().mean((1, 2, 3), keepdim=True) * torch.randn_like(fine).sign()
-    torch.testing.assert_close(perceptual([off, coarse], [fine, coarse]), torch.tensor(0.25))
-    torch.testing.assert_close(perceptual([100 * off, coarse], [100 * fine, coarse]), torch.tensor(0.25))
+    torch.testing.assert_close(feature_l1([off, coarse], [fine, coarse]), torch.tensor(0.25))
+    torch.testing.assert_close(feature_l1([100 * off, coarse], [100 * fine, coarse]), torch.tensor(0.25))
     one, other = torch.randn(2, 8, 64, 32, 32, generator=torch.Generator().manual_seed(0))
-    unrelated = perceptual([one], [other])
+    unrelated = feature_l1([one], [other])
     assert unrelated == pytest.approx(2**0.5, abs=0.01)  # the mean of |N(0, 2)| over that of |N(0, 1)|
 
 
@@ -96,11 +95,7 @@ def test_half_precision_logits_are_summed_in_fp32():
     assert gaussian_kl(third).dtype == torch.float32
 
 
-def test_weighted_sum_wants_the_same_names():
-    terms = {"recon": torch.tensor(2.0), "gan": torch.tensor(3.0)}
-    assert weighted_sum(terms, {"gan": 10.0, "recon": 1.0}) == 32
-    with pytest.raises(KeyError, match="same names"):
-        weighted_sum(terms, {"gan": 1.0})
+def test_a_gan_loss_that_is_not_known_is_refused():
     with pytest.raises(ValueError, match="choose bce"):
         generator_gan(FAKE, "wgan")
 

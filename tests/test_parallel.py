@@ -118,7 +118,7 @@ def test_torchrun_trains_and_one_process_goes_on(data, tmp_path):
 def test_processes_that_found_different_checkpoints_do_not_begin(data, tmp_path, monkeypatch):
     config = make_config(data, tmp_path / "run", steps=2)
     train(config)
-    monkeypatch.setattr("train.loop.largest", lambda value, _: max(value, 0))  # as beside a process at step 0
+    monkeypatch.setattr("train.loop.all_reduce_max", lambda value, _: max(value, 0))  # as beside a process at step 0
     with pytest.raises(ValueError, match=r"found checkpoints of steps 0 to 2: --run-dir .* that all of them share"):
         train(dataclasses.replace(config, steps=3))
 

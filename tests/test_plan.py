@@ -10,9 +10,9 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from tests.test_parallel import make_config
-from train.checkpointer import TrainState
 from train.config import presets
-from train.loop import train_step
+from train.state import TrainState
+from train.step import train_step
 from train.tools.plan import main, plan
 
 ROOT = Path(__file__).parent.parent
@@ -49,7 +49,7 @@ def test_checkpointing_is_seen():
 def test_the_plan_is_for_the_device_that_will_train(monkeypatch):
     monkeypatch.setattr("train.parallel.best_device", lambda: torch.device("cuda"))
     monkeypatch.setattr(
-        "train.checkpointer.best_dtype", lambda device: torch.bfloat16 if device.type == "cuda" else torch.float32
+        "train.state.best_dtype", lambda device: torch.bfloat16 if device.type == "cuda" else torch.float32
     )
     config = make_config("", Path("run"), precision="auto", device="auto")
     auto, asked = plan(config), plan(dataclasses.replace(config, precision="bf16"))

@@ -15,12 +15,12 @@ from huggingface_hub import ModelCard
 from PIL import Image
 
 from tests.photos import seasons
-from train.checkpointer import TrainState
 from train.config import LossWeights, TrainConfig, presets
 from train.data.crops import held_out_photos
 from train.data.source import redact_path
 from train.publish.card import card, command
 from train.publish.export import export, sample_grid, write_checkpoint
+from train.state import TrainState
 from unit import UNIT, UNITConfig, load_pretrained
 from unit.images import to_image
 
@@ -397,7 +397,7 @@ def in_training(config: TrainConfig, **options: object) -> str:
 from pathlib import Path
 from train.publish import push
 from train.config import TrainConfig
-from train.checkpointer import TrainState
+from train.state import TrainState
 from unit import UNITConfig, hub
 hub.WAITS = (0.01,) * 5
 config = TrainConfig(

@@ -23,9 +23,13 @@ import torch.nn.functional as F
 from tests.photos import seasons
 from tests.test_parallel import make_config, steps_logged
 from tests.test_train import assert_same, one_batch
-from train.checkpointer import _UMASK, TrainState, checkpoints, read_newest
+from train.callbacks import Callbacks
+from train.checkpointer import _UMASK, Checkpointer, checkpoints
+from train.compile import compile_networks
 from train.config import TrainConfig
-from train.loop import Diverged, SideWork, compile_networks, save, schedule, train, train_step, update
+from train.loop import save, train
+from train.state import TrainState, schedule
+from train.step import Diverged, train_step, update
 from unit.hub import save_pretrained
 from unit.models.unit import UNIT
 
@@ -55,7 +59,7 @@ def one_thread() -> Iterator[None]:
 
 
 @pytest.mark.slow
-def test_kill_9_at_random_moments(config, tmp_path, capsys, one_thread):
+def test_kill_9_at_random_moments(config, tmp_path, caplog, one_thread):
     """Twenty-five kills, many of them while a checkpoint is written, and the end is that of a run left in peace."""
     config = dataclasses.replace(config, steps=240, save_every=1, sample_every=80)
     context = multiprocessing.get_context("forkserver")
@@ -73,8 +77,8 @@ def test_kill_9_at_random_moments(config, tmp_path, capsys, one_thread):
         process.kill()
         process.join()
         kills += 1
-        assert read_newest(config.run_dir)[0] == checkpoints(config.run_dir)[-1]
-    assert "cannot be read" not in capsys.readouterr().out
+        assert Checkpointer(config.run_dir).load_newest()[0] == checkpoints(config.run_dir)[-1]
+    assert "cannot be read" not in caplog.text
     train(config)
     through = dataclasses.replace(config, run_dir=tmp_path / "through", save_every=1000)
     assert_same(train(through), checkpoints(config.run_dir)[-1])
@@ -82,13 +86,13 @@ def test_kill_9_at_random_moments(config, tmp_path, capsys, one_thread):
     assert not list(config.run_dir.glob("*.partial"))
 
 
-def test_a_damaged_checkpoint_falls_back_to_the_one_before(config, capsys):
+def test_a_damaged_checkpoint_falls_back_to_the_one_before(config, caplog):
     newest = train(config)
     newest.write_bytes(newest.read_bytes()[:1000])
     state = TrainState.build(config)
     assert state.resume() == config.run_dir / "step-00000002.safetensors"
     assert state.step == 2
-    assert "step-00000004.safetensors cannot be read" in capsys.readouterr().out
+    assert "step-00000004.safetensors cannot be read" in caplog.text
     assert newest.with_suffix(".damaged").is_file()  # kept for a look, and out of the way of those that are good
     assert checkpoints(config.run_dir) == [config.run_dir / "step-00000002.safetensors"]
 
@@ -138,14 +142,14 @@ def test_a_name_that_could_not_be_loaded_is_refused_before_training(config):
         train(dataclasses.replace(config, model=twins))
 
 
-def test_a_flipped_bit_is_found(config, capsys):
+def test_a_flipped_bit_is_found(config, caplog):
     newest = train(config)
     content = bytearray(newest.read_bytes())
     content[len(content) // 2] ^= 1
     newest.write_bytes(content)
     state = TrainState.build(config)
     assert state.resume() == config.run_dir / "step-00000002.safetensors"
-    assert "step-00000004.safetensors cannot be read (its checksum is wrong)" in capsys.readouterr().out
+    assert "step-00000004.safetensors cannot be read (its checksum is wrong)" in caplog.text
 
 
 def test_a_run_without_a_readable_checkpoint_is_not_begun_anew(config):
@@ -331,7 +335,7 @@ def test_checkpointing_gives_the_same_gradients_from_less_memory(config):
 
         torch.manual_seed(0)
         with torch.autograd.graph.saved_tensors_hooks(note, lambda tensor: tensor):
-            out = state.generate(x_a, x_b)
+            out = state.ddp_generator(x_a, x_b)
         sum(out.losses(x_a, x_b).values()).backward()
         kept[checkpointing] = sum(storages.values())
         gradients[checkpointing] = [p.grad for p in state.model.parameters() if p.grad is not None]
@@ -389,7 +393,7 @@ def test_a_folder_is_trained_in_by_one_run(config):
     finally:
         other.kill()
         other.join()
-    step = read_newest(config.run_dir)[1]["opt_g.0.step"]
+    step = Checkpointer(config.run_dir).load_newest()[1]["opt_g.0.step"]
     train(dataclasses.replace(config, steps=int(step) + 1))
 
 
@@ -422,17 +426,17 @@ def test_when_a_reader_is_killed_the_run_ends_and_can_go_on(config):
     assert run.returncode == 1, err
     assert "A process that reads photos has ended" in err
     assert "Traceback" not in err
-    assert read_newest(config.run_dir) is not None
+    assert Checkpointer(config.run_dir).load_newest() is not None
 
 
 def test_it_is_saved_before_what_may_take_long(config, monkeypatch):
     def measured(self, losses, unreadable, told):
         raise MemoryError
 
-    monkeypatch.setattr(SideWork, "after_step", measured)
+    monkeypatch.setattr(Callbacks, "after_step", measured)
     with pytest.raises(MemoryError):
         train(dataclasses.replace(config, save_every=1))
-    assert read_newest(config.run_dir) is not None
+    assert Checkpointer(config.run_dir).load_newest() is not None
 
 
 def test_other_options_are_said_and_a_finished_run_is_left_alone(config, capsys):

@@ -10,14 +10,16 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from tests.photos import seasons
-from train.checkpointer import TrainState
-from train.config import LossWeights, TrainConfig, presets
+from train.compile import compile_networks
+from train.config import LossWeights, TrainConfig, check_options, presets
 from train.data.crops import batches
-from train.loop import compile_networks, discriminator_loss, draw, generator_losses, train, train_step, update
+from train.loop import train
 from train.publish.export import export, main
+from train.state import TrainState
+from train.step import Forward, discriminator_loss, forward, generator_loss, split_batch, train_step, update
 from train.tools.benchmark import plain_step
 from unit import UNIT, UNITConfig, load_pretrained, save_pretrained
-from unit.losses import perceptual
+from unit.losses import feature_l1
 from unit.models.architectures import LAYOUTS
 from unit.pipeline import best_dtype
 
@@ -53,6 +55,11 @@ def one_batch(config: TrainConfig) -> tuple[Tensor, Tensor]:
     return x_a, x_b
 
 
+def one_pass(state: TrainState, x_a: Tensor, x_b: Tensor) -> Forward:
+    (part,) = split_batch(state, x_a, x_b)
+    return forward(state, part)
+
+
 def assert_same(path_0: Path, path_1: Path) -> None:
     one, other = load_file(path_0), load_file(path_1)
     assert one.keys() == other.keys()
@@ -81,11 +88,11 @@ def test_d_looks_through_the_projections_it_learnt_with(config):
     config = dataclasses.replace(config, discriminator="projected", steps=1)
     train(config)
     state = TrainState.build(dataclasses.replace(config, seed=1))
-    drawn = state.look.across[0].weight.clone()
+    drawn = state.feature_projection.across[0].weight.clone()
     state.resume()
-    first = TrainState.build(config).look.state_dict()
-    assert all(torch.equal(first[name], tensor) for name, tensor in state.look.state_dict().items())
-    assert not torch.equal(drawn, state.look.across[0].weight)
+    first = TrainState.build(config).feature_projection.state_dict()
+    assert all(torch.equal(first[name], tensor) for name, tensor in state.feature_projection.state_dict().items())
+    assert not torch.equal(drawn, state.feature_projection.across[0].weight)
     assert not [name for name in state.tensors() if name.startswith("look.backbone")]  # 13 MB that never change
 
 
@@ -131,7 +138,7 @@ def test_weights_of_two_runs_can_be_blended(config, tmp_path, capsys):
         assert message in capsys.readouterr().err
 
 
-def test_a_run_goes_on_with_the_discriminators_of_an_export(config, tmp_path, capsys):
+def test_a_run_goes_on_with_the_discriminators_of_an_export(config, tmp_path, caplog):
     config = dataclasses.replace(config, discriminator="projected", steps=2)
     saved = load_file(train(config))
     folder, plain = tmp_path / "first", tmp_path / "plain"
@@ -147,7 +154,7 @@ def test_a_run_goes_on_with_the_discriminators_of_an_export(config, tmp_path, ca
     assert not torch.equal(anew["look.across.0.weight"], went_on["look.across.0.weight"])
 
     TrainState.build(dataclasses.replace(further, discriminator="multiscale"))
-    assert "of another kind" in capsys.readouterr().out
+    assert "of another kind" in caplog.text
     (folder / "discriminators.safetensors").write_bytes(b"cut short")
     with pytest.raises(ValueError, match="remove it to start with new discriminators"):
         TrainState.build(further)
@@ -174,7 +181,7 @@ def gradients_of_a_step(state: TrainState, x_a: Tensor, x_b: Tensor, monkeypatch
         seen.append({name: [p.grad for p in player.param_groups[0]["params"]] for name, player in players.items()})
         return update(state, optimizer, lr)
 
-    monkeypatch.setattr("train.loop.update", note)
+    monkeypatch.setattr("train.step.update", note)
     train_step(state, x_a, x_b)
     return dict(zip("dg", seen, strict=True))
 
@@ -194,11 +201,11 @@ def test_both_players_play_for_lambda_0_times_the_sum_over_domains_and_scales(co
     weights = dataclasses.replace(config.weights, gan=master.weights.gan)
     state = TrainState.build(dataclasses.replace(config, weights=weights, gan_loss="lsgan", precision="fp32"))
     x_a, x_b = one_batch(config)
-    views = draw(state, x_a, x_b, 0)
+    out = one_pass(state, x_a, x_b).out
     total = torch.zeros(())
     for net, real, fake in (
-        (state.discriminator.a, x_a, views.out.x_ba),
-        (state.discriminator.b, x_b, views.out.x_ab),
+        (state.discriminator.a, x_a, out.x_ba),
+        (state.discriminator.b, x_b, out.x_ab),
     ):
         for r, f in zip(net(real), net(fake.detach()), strict=True):
             total = total + (r - 1).square().mean() + f.square().mean()
@@ -216,11 +223,11 @@ def test_real_negatives_are_half_of_what_d_refuses(config, discriminator):
     for p in state.discriminator.parameters():
         p.data *= 8  # a new discriminator gives much the same logits for all pictures
     x_a, x_b = one_batch(config)
-    views = draw(state, x_a, x_b, 0)
-    drawings = discriminator_loss(state, x_a, x_b, views)
-    photos = discriminator_loss(state, x_a, x_b, views._replace(fake=views.real[::-1]))
+    fwd = one_pass(state, x_a, x_b)
+    drawings, _ = discriminator_loss(state, fwd)
+    photos, _ = discriminator_loss(state, fwd._replace(fake=fwd.real[::-1]))
     state.config = dataclasses.replace(config, real_negatives=True)
-    both = discriminator_loss(state, x_a, x_b, views)
+    both, _ = discriminator_loss(state, fwd)
     torch.testing.assert_close(both, (drawings + photos) / 2)
     assert (drawings - photos).abs() > 1e-3
 
@@ -230,9 +237,9 @@ def test_what_others_draw_from_the_global_generator_changes_no_step(config):
     state = TrainState.build(dataclasses.replace(config, zoom=0.5))
     x_a, x_b = one_batch(config)
     torch.manual_seed(0)
-    one = draw(state, x_a, x_b, 0)
+    one = one_pass(state, x_a, x_b)
     torch.manual_seed(1)
-    torch.testing.assert_close(draw(state, x_a, x_b, 0).real, one.real, atol=0, rtol=0)
+    torch.testing.assert_close(one_pass(state, x_a, x_b).real, one.real, atol=0, rtol=0)
 
 
 def test_real_negatives_need_domains_of_equally_many_channels(config):
@@ -246,19 +253,19 @@ def test_the_perceptual_loss_compares_reconstructions_and_photos(config):
     config = dataclasses.replace(config, discriminator="projected", weights=LossWeights(perceptual=1), precision="fp32")
     state = TrainState.build(config)
     x_a, x_b = one_batch(config)
-    views = draw(state, x_a, x_b, 0)
+    fwd = one_pass(state, x_a, x_b)
     expected = sum(
-        perceptual(state.look(x_hat)[1:], state.look(x)[1:])
-        for x_hat, x in ((views.out.x_aa, x_a), (views.out.x_bb, x_b))
+        feature_l1(state.feature_projection(x_hat)[1:], state.feature_projection(x)[1:])
+        for x_hat, x in ((fwd.out.x_aa, x_a), (fwd.out.x_bb, x_b))
     )
-    losses = generator_losses(state, x_a, x_b, views)
+    _, losses = generator_loss(state, fwd)
     torch.testing.assert_close(losses["perceptual"], expected)
     losses["perceptual"].backward()
     assert state.model.encoder_a[1].weight.grad.any()
 
-    assert not generator_losses(state, x_a, x_b, views._replace(again=[]))["perceptual"]
+    assert not generator_loss(state, fwd._replace(recon=[]))[1]["perceptual"]
     with pytest.raises(ValueError, match=r"set --weights\.perceptual 0"):
-        TrainState.build(dataclasses.replace(config, discriminator="multiscale"))
+        check_options(dataclasses.replace(config, discriminator="multiscale"))
 
 
 def test_one_pass_and_two_passes_agree_without_noise(config, monkeypatch):

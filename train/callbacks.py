@@ -1,7 +1,8 @@
-"""What a run tells: lines of numbers and grids of pictures, in its folder."""
+"""What a run does beside its steps: progress, lines of numbers, grids of pictures, measures, pushes to the Hub."""
 
 import io
 import json
+import signal
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -11,8 +12,57 @@ from torch import Tensor
 from torchvision.utils import save_image
 from tqdm import tqdm
 
-from train.checkpointer import TrainState
+from train.data.crops import held_out_photos
+from train.state import TrainState
 from unit.hub import write_atomic
+
+
+class Callbacks:
+    """What the first process does beside the steps: progress, log, sample grids, measures, pushes to the Hub."""
+
+    def __init__(self, state: TrainState):
+        config = self.config = state.config
+        self.state = state
+        self.log = Log(config.run_dir, state.step, tensorboard=config.tensorboard)
+        self.held_out = held_out_photos(config, 4)
+        self.measure = self.pusher = None
+        if config.evaluate_every:
+            from train.eval.evaluate import Measure
+
+            self.measure = Measure(config)
+        if config.push_to:
+            from train.publish.push import Pusher
+
+            self.pusher = Pusher(config)
+        self.bar = tqdm(total=config.steps, initial=state.step, unit="step", smoothing=0.05)
+
+    def after_step(self, losses: dict[str, Tensor], unreadable: int, told: list[signal.Signals]) -> None:
+        config, state = self.config, self.state
+        self.bar.update()
+        if state.step % config.log_every == 0:
+            values = {name: float(value) for name, value in losses.items()}
+            rate = 2 * config.batch_size * (self.bar.format_dict["rate"] or 0)
+            self.bar.set_postfix({name: f"{value:.3f}" for name, value in values.items()} | {"photos/s": f"{rate:.1f}"})
+            facts = {"seconds": state.seconds, "photos_per_second": rate}
+            self.log.write(state.step, facts | values | {"skipped": state.skipped, "unreadable": unreadable})
+        if told:  # whoever told it to stop will not wait
+            return
+        if self.held_out and state.step % config.sample_every == 0:
+            save_grid(state, *self.held_out)
+        if self.measure and state.step % config.evaluate_every == 0:
+            self.log.write(state.step, self.measure(state.ema))
+        if self.pusher and state.step % config.push_every == 0:
+            self.pusher.push(state)
+
+    def close(self, path: Path, told: list[signal.Signals]) -> None:
+        self.bar.close()
+        self.log.close()
+        if told:
+            print(f"{told[0].name}: saved {path}; the same command goes on from it")
+        if self.pusher and not told:
+            self.pusher.push(self.state)
+        if self.pusher:
+            self.pusher.close(timeout=10 if told else 600)  # whoever told it to stop will not wait
 
 
 class Log:

@@ -92,7 +92,7 @@ def distributed(net: nn.Module) -> nn.Module:
     return DistributedDataParallel(net, device_ids=[device] if device.type == "cuda" else None)
 
 
-def largest(value: float, device: torch.device) -> float:
+def all_reduce_max(value: float, device: torch.device) -> float:
     """The largest of the processes' values. All of them must ask."""
     if world() == 1:
         return value
@@ -101,7 +101,7 @@ def largest(value: float, device: torch.device) -> float:
     return float(tensor)
 
 
-def gathered(items: list[T]) -> list[T]:
+def all_gather(items: list[T]) -> list[T]:
     """The items of all processes, in the order of the processes. All of them must ask."""
     if world() == 1:
         return items
@@ -120,13 +120,13 @@ def first_before_others() -> Iterator[None]:
         dist.barrier()
 
 
-def no_averaging(net: nn.Module) -> AbstractContextManager[None]:
+def no_sync(net: nn.Module) -> AbstractContextManager[None]:
     """Inside, the backward passes of a `distributed` network only add up gradients; the next one outside averages."""
     return net.no_sync() if isinstance(net, DistributedDataParallel) else nullcontext()
 
 
 @contextmanager
-def alone_in(folder: Path) -> Iterator[None]:
+def lock_folder(folder: Path) -> Iterator[None]:
     """Inside, no other program may be. Raises ValueError if one is. Of many processes the first answers for all.
 
     The lock is gone with its process, however that ends.
@@ -144,38 +144,38 @@ def alone_in(folder: Path) -> Iterator[None]:
         yield
 
 
-class Told(list[signal.Signals]):
+class CaughtSignals(list[signal.Signals]):
     """The signals that told this process to stop."""
 
     waiting = False  # for what may never come: then a signal interrupts, as Ctrl-C does by default
 
 
 @contextmanager
-def told_to_stop() -> Iterator[Told]:
+def catch_signals() -> Iterator[CaughtSignals]:
     """A list that SIGTERM (sent by SLURM and Spaces some seconds before the end) and Ctrl-C enter, instead of killing.
 
     A second Ctrl-C, some seconds later, does interrupt.
     """
-    told = Told()
+    caught = CaughtSignals()
     first = 0.0
 
     def note(number: int, frame: object) -> None:
         nonlocal first
-        if not told:
+        if not caught:
             first = time.monotonic()
         elif number == signal.SIGINT and time.monotonic() - first > AGAIN:
             raise KeyboardInterrupt
-        told.append(signal.Signals(number))
-        if told.waiting:
-            told.waiting = False  # the next one does not interrupt what is done about this one
+        caught.append(signal.Signals(number))
+        if caught.waiting:
+            caught.waiting = False  # the next one does not interrupt what is done about this one
             raise KeyboardInterrupt
 
     if threading.current_thread() is not threading.main_thread():  # signals are the main thread's business
-        yield told
+        yield caught
         return
     before = {number: signal.signal(number, note) for number in (signal.SIGTERM, signal.SIGINT)}
     try:
-        yield told
+        yield caught
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

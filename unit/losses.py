@@ -5,7 +5,7 @@ elements (batch, channels, pixels), as the authors' code does; a sum would need 
 several scales of a discriminator it is the mean, too, where the 2018 code adds them up.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Literal
 
 import torch
@@ -41,7 +41,7 @@ def chroma_distance(x_hat: Tensor, x: Tensor, side: int = 8) -> Tensor:
     return F.l1_loss(one - one.mean(1, keepdim=True), other - other.mean(1, keepdim=True))
 
 
-def perceptual(seen_hat: Sequence[Tensor], seen: Sequence[Tensor]) -> Tensor:
+def feature_l1(seen_hat: Sequence[Tensor], seen: Sequence[Tensor]) -> Tensor:
     """How different two batches look to a frozen network: 0 for equal ones, some 1.4 for unrelated ones. A scalar.
 
     Each holds the network's feature maps (N, C, h, w), `seen` those of the originals. The mean absolute difference of
@@ -93,13 +93,6 @@ def r1_penalty(logits: Sequence[Tensor], x: Tensor) -> Tensor:
     score = torch.stack([logit.float().flatten(1).mean(1) for logit in logits]).mean(0)  # (N,)
     (gradient,) = torch.autograd.grad(score.sum(), x, create_graph=True)
     return 0.5 * gradient.square().sum((1, 2, 3)).mean()
-
-
-def weighted_sum(terms: Mapping[str, Tensor], weights: Mapping[str, float]) -> Tensor:
-    """sum_k weights[k] * terms[k]. Raises KeyError, naming the keys, unless both have the same ones."""
-    if terms.keys() != weights.keys():
-        raise KeyError(f"losses {sorted(terms)} and weights {sorted(weights)} must have the same names")
-    return torch.stack([weights[name] * terms[name] for name in weights]).sum()
 
 
 def _floats(real: Sequence[Tensor], fake: Sequence[Tensor]) -> list[tuple[Tensor, Tensor]]:

@@ -23,7 +23,7 @@ from tqdm import tqdm
 from train.config import TrainConfig
 from train.data.source import DataError, find_data, list_photos
 from train.data.store import RATIO, Look, Recipe, look_through, open_photos
-from train.parallel import Told, rank, world
+from train.parallel import CaughtSignals, rank, world
 from unit.images import SUFFIXES, ImageError, load_image, to_tensor
 
 AHEAD = 4  # batches that each reader makes in advance
@@ -274,31 +274,31 @@ def batches(config: TrainConfig, first_step: int, rank: int = 0, world: int = 1)
 
 
 @contextmanager
-def reading(config: TrainConfig, first_step: int, told: Told | None = None) -> Iterator[Iterator[Batch]]:
+def reading(config: TrainConfig, first_step: int, caught: CaughtSignals | None = None) -> Iterator[Iterator[Batch]]:
     """`batches` of this process. Its readers are gone afterwards, whatever has happened.
 
-    Once there is a signal in `told`, no reader is waited for any more: an empty batch comes.
+    Once there is a signal in `caught`, no reader is waited for any more: an empty batch comes.
     """
     _check_shared_memory(config)
     loaded: Any = iter(batches(config, first_step, rank(), world()))
     try:
-        yield _awaited(loaded, Told() if told is None else told)
+        yield _awaited(loaded, CaughtSignals() if caught is None else caught)
     finally:
         if config.workers:
             _end_readers(loaded)
 
 
-def _awaited(loaded: Iterator[Batch], told: Told) -> Iterator[Batch]:
+def _awaited(loaded: Iterator[Batch], caught: CaughtSignals) -> Iterator[Batch]:
     while True:
         batch = Batch(torch.empty(0), torch.empty(0), [])
         try:
-            told.waiting = True
-            if not told:
+            caught.waiting = True
+            if not caught:
                 batch = next(loaded)
         except StopIteration:
             return
         except KeyboardInterrupt:
-            if not told:
+            if not caught:
                 raise
         except RuntimeError as error:
             if "DataLoader timed out" not in str(error):
@@ -308,7 +308,7 @@ def _awaited(loaded: Iterator[Batch], told: Told) -> Iterator[Batch]:
                 "--workers 0, which does without them; the same command goes on from the last checkpoint."
             ) from None
         finally:
-            told.waiting = False
+            caught.waiting = False
         yield batch
 
 

@@ -16,7 +16,7 @@ import torch
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
-from train.checkpointer import read_newest
+from train.checkpointer import Checkpointer
 from train.config import TrainConfig
 from train.data.crops import held_out_photos
 from train.data.source import DataError, redact_path
@@ -47,7 +47,7 @@ def export(
     Hub whose weights are blended in, see `blended`. `with_discriminators` adds those, in fp16, so that another run can
     go on from the folder with them (`--init`). Raises ValueError if `run` has no checkpoint.
     """
-    if (newest := read_newest(run)) is None:
+    if (newest := Checkpointer(run).load_newest()) is None:
         raise ValueError(f"{run} holds no checkpoint yet; they are written every --save-every steps.")
     _, tensors, metadata = newest
     config = json.loads(metadata["config"])

@@ -17,37 +17,39 @@ import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from train.checkpointer import TrainState
-from train.config import TrainConfig, presets
+from train.augment import zoom
+from train.compile import compile_networks
+from train.config import TrainConfig, check_options, presets
 from train.data.crops import UnpairedBatches, check_data
 from train.eval.evaluate import hardware
-from train.loop import Views, check_numbers, compile_networks, generator_losses, train_step, zoom
-from unit.losses import discriminator_gan, weighted_sum
+from train.objective import discriminator_objective, forward_options, generator_objective
+from train.state import TrainState
+from train.step import train_step
 from unit.models.blocks import FoldedUpConv, FoldedUpConv5
 from unit.pipeline import memory_format
 
 
 def plain_step(state: TrainState, x_a: Tensor, x_b: Tensor) -> None:
-    """The same update as `train_step`, with fakes drawn anew for each player."""
-    config, model, discriminator = state.config, state.model, state.discriminator
+    """The same update as `train_step`, with fakes drawn anew for each player, and no care for accidents."""
+    config, model, discriminator, project = state.config, state.model, state.discriminator, state.feature_projection
 
     with torch.no_grad():
         q_a, q_b = model.encode(x_a, "a"), model.encode(x_b, "b")
         x_ba, x_ab = model.decode(q_b.sample(), "a"), model.decode(q_a.sample(), "b")
-        seen_a, seen_b, seen_ba, seen_ab = (state.look(x) for x in zoom(config.zoom, x_a, x_b, x_ba, x_ab))
+        seen_a, seen_b, seen_ba, seen_ab = (project(x) for x in zoom(config.zoom, x_a, x_b, x_ba, x_ab))
     discriminator.requires_grad_(True)
-    d_loss = discriminator_gan(discriminator(seen_a, seen_b), discriminator(seen_ba, seen_ab), config.gan_loss)
+    d_loss, _ = discriminator_objective(config, discriminator(seen_a, seen_b), discriminator(seen_ba, seen_ab))
     state.opt_d.zero_grad()
-    (2 * config.weights.gan * d_loss).backward()
+    d_loss.backward()
     state.opt_d.step()
 
     discriminator.requires_grad_(False)
-    out = model(x_a, x_b, identity=config.weights.identity > 0)
+    out = model(x_a, x_b, **forward_options(config))
     pairs = [out.x_aa, out.x_bb, x_a, x_b] if config.weights.perceptual else []
-    seen = [state.look(x) for x in zoom(config.zoom, out.x_ba, out.x_ab, *pairs)]
-    losses = generator_losses(state, x_a, x_b, Views(out, fake=seen[:2], again=seen[2:4], real=seen[4:]))
+    seen = [project(x) for x in zoom(config.zoom, out.x_ba, out.x_ab, *pairs)]
+    g_loss, _ = generator_objective(config, out.losses(x_a, x_b), discriminator(*seen[:2]), seen[2:4], seen[4:])
     state.opt_g.zero_grad()
-    weighted_sum(losses, vars(config.weights)).backward()
+    g_loss.backward()
     state.opt_g.step()
     state.step += 1
     state.update_ema()
@@ -135,12 +137,12 @@ def compare(args: argparse.Namespace) -> int:
     config = dataclasses.replace(
         config, model=network, batch_size=args.batch_size, device=args.device, compile=not args.no_compile
     )
-    check_numbers(config)
+    check_options(config)
     if args.photos:  # before minutes of timing
         check_data(dataclasses.replace(config, data=args.photos))
 
     plain, ours = TrainState.build(dataclasses.replace(config, precision="fp32")), TrainState.build(config)
-    for net in (plain.model, plain.ema, plain.look, plain.discriminator):
+    for net in (plain.model, plain.ema, plain.feature_projection, plain.discriminator):
         net.to(memory_format=torch.contiguous_format)
     for layer in plain.model.modules():
         if isinstance(layer, FoldedUpConv | FoldedUpConv5):

@@ -12,6 +12,7 @@ import dataclasses
 import resource
 import sys
 import time
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,11 +22,10 @@ import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from train.checkpointer import TrainState, dtype_of
-from train.config import TrainConfig, presets
-from train.loop import check_numbers, discriminator_loss, draw, generator_losses, train_step
+from train.config import TrainConfig, check_options, presets
 from train.parallel import device_of
-from unit.losses import weighted_sum
+from train.state import TrainState, dtype_of
+from train.step import train_step
 
 GPUS = {"T4": 65, "L4": 121, "A100": 312, "H100": 989}  # TFLOP/s in fp16 or bf16, dense, as their maker states them
 
@@ -52,56 +52,70 @@ def plan(config: TrainConfig, processes: int = 1) -> Plan:
     """
     state = TrainState.build(dataclasses.replace(config, r1=0.0), torch.device("cpu"))
     state.dtype = dtype_of(config, device_of(config.device))  # of where it will run
-    nets = (state.model, state.discriminator, state.look)
+    nets = (state.model, state.discriminator, state.feature_projection)
     generator, discriminators, frozen = (sum(p.numel() for p in net.parameters()) for net in nets)
     # Weight, gradient and Adam's two moments of what learns, the average of the generator: five and four floats.
     static = 4 * (5 * generator + 4 * discriminators + frozen)
     if state.dtype != torch.float32:
         static += 2 * (generator + discriminators)  # the copies that autocast multiplies with
-    for net in nets:
-        net.to("meta", state.dtype)
-    rows = config.batch_size // (processes * config.accumulate)
+    for net in (*nets, state.ema):
+        net.to("meta", state.dtype)  # The optimisers keep the old weights, which have no gradients, and do nothing.
+    rows = config.batch_size // processes
     channels = (config.model.channels_a, config.model.channels_b)
     x_a, x_b = (
         torch.empty(rows, c, *2 * [config.model.image_size], device="meta", dtype=state.dtype) for c in channels
     )
-
-    once, kept = config.accumulate == 1, []
-    with FlopCounterMode(display=False) as counter:
-        with saved_bytes(nets) as saved:
-            with torch.set_grad_enabled(once):
-                views = draw(state, x_a, x_b, 0)
-            loss = discriminator_loss(state, x_a, x_b, views)
-            kept.append(sum(saved.values()))
-        loss.backward()
-        state.discriminator.requires_grad_(False)
-        with saved_bytes(nets) as judged:
-            if not once:
-                views = draw(state, x_a, x_b, 0)
-            losses = generator_losses(state, x_a, x_b, views)
-            kept.append(sum((saved | judged).values()) if once else sum(judged.values()))
-        weighted_sum(losses, vars(config.weights)).backward()
-    flops = counter.get_total_flops() * processes * config.accumulate
+    with FlopCounterMode(display=False) as counter, saved_bytes(nets) as saved:
+        train_step(state, x_a, x_b)
+    flops = counter.get_total_flops() * processes
     precision = str(state.dtype).removeprefix("torch.")
-    return Plan(generator, discriminators, frozen, flops, static, max(kept), precision)
+    return Plan(generator, discriminators, frozen, flops, static, saved.peak, precision)
+
+
+class SavedBytes:
+    """Counts the bytes of storages that autograd keeps, now and at most."""
+
+    def __init__(self) -> None:
+        self.now = self.peak = 0
+        self.users: Counter[int] = Counter()  # how many saved tensors share a storage, by its identity
+
+    def add(self, storage: torch.UntypedStorage) -> None:
+        self.users[storage._cdata] += 1
+        if self.users[storage._cdata] == 1:
+            self.now += storage.nbytes()
+            self.peak = max(self.peak, self.now)
+
+    def remove(self, storage: torch.UntypedStorage) -> None:
+        self.users[storage._cdata] -= 1
+        if not self.users[storage._cdata]:
+            self.now -= storage.nbytes()
+
+
+class Saved:
+    """A tensor that autograd keeps, until it drops this."""
+
+    def __init__(self, tensor: Tensor, count: SavedBytes):
+        self.tensor, self.count = tensor, count
+        count.add(tensor.untyped_storage())
+
+    def __del__(self) -> None:
+        self.count.remove(self.tensor.untyped_storage())
 
 
 @contextmanager
-def saved_bytes(nets: Sequence[nn.Module]) -> Iterator[dict[int, int]]:
-    """Bytes of each storage that autograd keeps from inside, by its identity, but for weights."""
+def saved_bytes(nets: Sequence[nn.Module]) -> Iterator[SavedBytes]:
+    """Count what autograd keeps inside for the backward passes, but for weights."""
     weights = {p.untyped_storage()._cdata for net in nets for p in net.parameters()}
-    saved: dict[int, int] = {}
-    alive: list[Tensor] = []  # or another tensor would get the identity of a freed one
+    count = SavedBytes()
 
-    def note(tensor: Tensor) -> Tensor:
-        storage = tensor.untyped_storage()
-        if storage._cdata not in weights:
-            saved[storage._cdata] = storage.nbytes()
-            alive.append(tensor)
-        return tensor
+    def pack(tensor: Tensor) -> Tensor | Saved:
+        return tensor if tensor.untyped_storage()._cdata in weights else Saved(tensor, count)
 
-    with torch.autograd.graph.saved_tensors_hooks(note, lambda tensor: tensor):
-        yield saved
+    def unpack(saved: Tensor | Saved) -> Tensor:
+        return saved.tensor if isinstance(saved, Saved) else saved
+
+    with torch.autograd.graph.saved_tensors_hooks(pack, unpack):
+        yield count
 
 
 def measure(config: TrainConfig, steps: int = 3) -> tuple[float, float]:
@@ -149,12 +163,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         presets(""), prog="python -m train plan", description=f"{__doc__}{own}", args=rest
     )
     try:
-        check_numbers(config)
         for name in ("processes", "share", "peak"):
             if (value := getattr(args, name)) is not None and not value > 0:
                 raise ValueError(f"--{name} is {value}: it must be above 0.")
-        if config.batch_size % (args.processes * config.accumulate):
-            raise ValueError(f"--batch-size {config.batch_size} must be a multiple of --processes x --accumulate.")
+        check_options(config, args.processes)
         print(describe(config, plan(config, args.processes), args.processes, args.peak, args.share))
         if args.measure:
             peak, seconds = measure(dataclasses.replace(config, compile=False))
