@@ -364,7 +364,12 @@ def read_newest(run: Path) -> tuple[Path, dict[str, Tensor], dict[str, str]] | N
 
 def _to_disk(path: Path) -> None:
     """Wait until a file, or the list of a folder's files, is on the disk and not only on its way there."""
-    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        descriptor = os.open(path, os.O_RDONLY if path.is_dir() else os.O_RDWR)  # Windows waits for no file but these
+    except PermissionError:
+        if path.is_dir():  # as every folder of Windows
+            return
+        raise
     try:
         os.fsync(descriptor)
     except OSError as error:  # some network disks cannot do it for a folder; what was written is there all the same
