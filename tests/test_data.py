@@ -441,13 +441,13 @@ def test_a_signal_ends_the_wait_for_a_silent_reader(number, data, silent_readers
     with catch_signals() as caught, reading(config, 0, caught) as loaded:
         threading.Timer(0.5, os.kill, (os.getpid(), number)).start()
         assert len(next(loaded).x_a) == len(next(loaded).x_b) == 0  # and nobody waits again
-        assert told == [number]
+        assert caught == [number]
     assert time.monotonic() - began < 10
     assert not multiprocessing.active_children()
 
 
 def test_a_reader_that_is_silent_for_long_is_given_up(data, silent_readers, monkeypatch):
-    monkeypatch.setattr("train.data.SILENCE", 1)
+    monkeypatch.setattr("train.data.crops.SILENCE", 1)
     with (
         pytest.raises(DataError, match=r"have brought none for 1 s\. .*--workers 0.*goes on from the last checkpoint"),
         reading(make_config(data, workers=1), 0) as loaded,
@@ -645,6 +645,20 @@ def parquet(images: dict[int, int], names: list[str]) -> bytes:
     return file.getvalue()
 
 
+def pairs(first: str, second: str, declared: bool = True) -> bytes:
+    """Flat pictures in two columns, of which the second is shorter."""
+    contents = [[{"bytes": flat(level), "path": f"{level:03}.png"} for level in levels] for levels in LEVELS.values()]
+    contents[1].append(None)
+    bare = {"bytes": datasets.Value("binary"), "path": datasets.Value("string")}
+    feature = datasets.Image() if declared else bare
+    file = io.BytesIO()
+    rows = datasets.Dataset.from_dict(
+        dict(zip((first, second), contents, strict=True)), datasets.Features({first: feature, second: feature})
+    )
+    rows.to_parquet(file)
+    return file.getvalue()
+
+
 def flat(level: int) -> bytes:
     file = io.BytesIO()
     Image.new("RGB", (40, 36), (level,) * 3).save(file, "PNG")
@@ -665,19 +679,26 @@ def test_data_sets_of_parquet(clients, hub, tmp_path):
         "configs": {f"{split}/0.parquet": content for split, content in splits.items()}
         | {"README.md": configs.encode()},
         "labels": {f"data/{split}-00000-of-00001.parquet": labels for split in ("train", "test")},
+        "columns": {f"data/{split}-00000-of-00001.parquet": pairs("imageA", "imageB") for split in ("train", "test")},
+        "bare": {"data/train-00000-of-00001.parquet": pairs("summer", "winter", declared=False)},
         "three": {"data/train-00000-of-00001.parquet": parquet({0: 0}, ["spring", *seasons])},
         "thief": {"0.parquet": labels, "README.md": configs.replace("trainA/*", f"{elsewhere}/*").encode()},
         "broken": {"data/trainA-00000-of-00001.parquet": b"PAR1 and no more"},
     }.items():
         hub.repos[f"datasets/owner/{name}"] = Repo()
         hub.repos[f"datasets/owner/{name}"].commit("main", files, name)
-    good = ("hf:owner/splits", "hf:owner/configs", "hf:owner/labels")
+    tested = ("hf:owner/labels", "hf:owner/columns")
+    good = ("hf:owner/splits", "hf:owner/configs", "hf:owner/bare", *tested)
     bad = ("hf:owner/three", "hf:owner/broken", "hf:owner/thief")
     *told, three, broken, thief = ask(clients, hub, tmp_path, *good, *bad)
     for name, line in zip(good, told, strict=True):
         assert line.startswith(f"{name} is revision ")
-        assert f"{list(LEVELS['trainA'])} {name == 'hf:owner/labels'}" in line
-    assert three.startswith("owner/three has the splits train. It needs trainA and trainB, or a split train with a")
+        assert f"{list(LEVELS['trainA'])} {name in tested}" in line
+        assert "trainB: 9 photos (9 RGB)" in line
+    assert three == (
+        "owner/three has the splits train, with images in picture. It needs trainA and trainB, or a split train with "
+        "two columns of images or a label of two classes."
+    )
     assert broken.startswith("The Parquet files of owner/broken cannot be read: ")
     assert thief.startswith("The README of this data set asks for files outside of it")
     unpacked = sorted((tmp_path / "cache" / "unit" / "hub" / "owner--labels").glob("*/testB/*"))

@@ -170,7 +170,12 @@ def check_writable(folder: Path) -> None:
 
 def _to_disk(path: Path) -> None:
     """Wait until a file, or the list of a folder's files, is on the disk and not only on its way there."""
-    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        descriptor = os.open(path, os.O_RDONLY if path.is_dir() else os.O_RDWR)  # Windows waits for no file but these
+    except PermissionError:
+        if path.is_dir():  # as every folder of Windows
+            return
+        raise
     try:
         os.fsync(descriptor)
     except OSError as error:  # Some network disks cannot do it for a folder; what was written is there all the same.

@@ -5,7 +5,6 @@ keeps no precision or device in a global state, and all that training needs of i
 autocast covers the forward pass of the prepared module only, and this loop judges with frozen networks beside it.)
 """
 
-import fcntl
 import os
 import signal
 import threading
@@ -22,6 +21,7 @@ from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
 from unit.pipeline import best_device
+from unit.system import lock
 
 T = TypeVar("T")
 AGAIN = 2.0  # seconds; a launcher repeats the Ctrl-C that the terminal has sent already, within less
@@ -127,20 +127,13 @@ def no_sync(net: nn.Module) -> AbstractContextManager[None]:
 
 @contextmanager
 def lock_folder(folder: Path) -> Iterator[None]:
-    """Inside, no other program may be. Raises ValueError if one is. Of many processes the first answers for all.
-
-    The lock is gone with its process, however that ends.
-    """
+    """Inside, no other program may be. Raises ValueError if one is. Of many processes the first answers for all."""
     if rank() > 0:
         yield
         return
-    with (folder / ".lock").open("w") as lock:
-        try:
-            fcntl.lockf(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except (BlockingIOError, PermissionError):
-            raise ValueError(f"--run-dir {folder} is being trained in: stop that, or choose another folder.") from None
-        except OSError:  # a disk that knows no locks
-            pass
+    with (folder / ".lock").open("w") as file:
+        if not lock(file):
+            raise ValueError(f"--run-dir {folder} is being trained in: stop that, or choose another folder.")
         yield
 
 

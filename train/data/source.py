@@ -5,7 +5,7 @@ import itertools
 import os
 import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -41,8 +41,8 @@ def find_data(data: str) -> Path:
     """`data` of TrainConfig -> the folder that holds trainA, trainB and perhaps testA, testB.
 
     "hf:owner/name" or "hf:owner/name@revision" is downloaded first. It may hold those folders, or Parquet files with a
-    column of images and either splits of those names or a label of two classes. Files are only read, no code of the
-    data set is run. Raises DataError.
+    column of images and either splits of those names or a label of two classes, or with two columns of images. Files
+    are only read, no code of the data set is run. Raises DataError.
     """
     if not data.startswith("hf:"):
         if not Path(data).is_dir():
@@ -111,31 +111,48 @@ def _images(snapshot: Path, name: str) -> Iterator[tuple[str, str | None, bytes]
         ) from None
     try:
         splits = _splits(snapshot)
-        features = next(iter(splits.values())).features
-        image = next((column for column, f in features.items() if isinstance(f, datasets.Image)), None)
-        label = next((column for column, f in features.items() if getattr(f, "num_classes", 0) == 2), None)
-        if image is None:
-            raise DataError(f"{name} has no column of images.")
-        if {"trainA", "trainB"} <= splits.keys():
-            label = None
-        elif label and "train" in splits:
-            tqdm.write("{}: {} {} is domain a, {} is domain b".format(name, label, *features[label].names))
-        else:
-            raise DataError(
-                f"{name} has the splits {', '.join(splits)}. "
-                "It needs trainA and trainB, or a split train with a label of two classes."
-            )
-        for split in [split for split in splits if split in (("train", "test") if label else FOLDERS)]:
-            rows = splits[split].select_columns([image, label] if label else [image])
-            rows = rows.cast_column(image, datasets.Image(decode=False))
+        columns, label = _columns(next(iter(splits.values())).features, splits, name)
+        sorted_already = not label and len(columns) == 1
+        for split in [split for split in splits if split in (FOLDERS if sorted_already else ("train", "test"))]:
+            rows = splits[split].select_columns([*columns, *([label] if label else [])])
+            for column in columns:
+                rows = rows.cast_column(column, datasets.Image(decode=False))
             for row in tqdm(rows, desc=f"unpacking {split}", leave=False):
-                domain = {0: "A", 1: "B"}.get(row[label]) if label else ""
-                if domain is not None and row[image] and row[image]["bytes"]:
-                    yield split + domain, row[image]["path"], row[image]["bytes"]
+                for column, its_domain in columns.items():
+                    domain = {0: "A", 1: "B"}.get(row[label]) if label else its_domain
+                    if domain is not None and row[column] and row[column]["bytes"]:
+                        yield split + domain, row[column]["path"], row[column]["bytes"]
     except DataError:
         raise
     except Exception as error:  # its own, those of Arrow, whatever a strange file provokes
         raise DataError(f"The Parquet files of {name} cannot be read: {str(error).splitlines()[0]}") from error
+
+
+def _columns(features: Mapping[str, Any], splits: Iterable[str], name: str) -> tuple[dict[str, str], str | None]:
+    """The columns of images, each with its domain ("" where the split or the label tells it), and that label if any."""
+    images = [column for column, feature in features.items() if _holds_images(feature)]
+    label = next((column for column, feature in features.items() if getattr(feature, "num_classes", 0) == 2), None)
+    if not images:
+        raise DataError(f"{name} has no column of images.")
+    if {"trainA", "trainB"} <= set(splits):
+        return {images[0]: ""}, None
+    if "train" in splits and label:
+        tqdm.write("{}: {} {} is domain a, {} is domain b".format(name, label, *features[label].names))
+        return {images[0]: ""}, label
+    if "train" in splits and len(images) == 2:
+        tqdm.write("{}: {} is domain a, {} is domain b".format(name, *images))
+        return dict(zip(images, "AB", strict=True)), None
+    raise DataError(
+        f"{name} has the splits {', '.join(splits)}, with images in {', '.join(images)}. It needs trainA and trainB, "
+        "or a split train with two columns of images or a label of two classes."
+    )
+
+
+def _holds_images(feature: Any) -> bool:
+    """Whether a column is of images, declared as such or not: stored they are a file's content and name either way."""
+    import datasets
+
+    return isinstance(feature, datasets.Image) or (isinstance(feature, dict) and feature.keys() == {"bytes", "path"})
 
 
 def _splits(snapshot: Path) -> dict[str, Any]:

@@ -6,7 +6,6 @@ is made from its file each time, and is the same to the bit: whether there is a 
 
 import contextlib
 import errno
-import fcntl
 import hashlib
 import itertools
 import json
@@ -26,6 +25,7 @@ from tqdm import tqdm
 
 from unit.hub import write_atomic
 from unit.images import FORMATS, ImageError, load_image
+from unit.system import lock
 
 RATIO = (4 / 5, 5 / 4)  # of a crop's width to its height
 SPARE = 2**30  # bytes of the disk that are left free: checkpoints need room too
@@ -146,13 +146,11 @@ def cache_folder(paths: list[Path], recipe: Recipe) -> Path:
 
 @contextlib.contextmanager
 def locked(path: Path) -> Iterator[None]:
-    """Only one process at a time is inside. The lock goes with the process that holds it, however that ends."""
+    """Only one process at a time is inside, where files can be locked."""
     with open(path, "a") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+        if not lock(file):
             tqdm.write(f"waiting for another process that is filling {path.parent}")
-            fcntl.flock(file, fcntl.LOCK_EX)
+            lock(file, wait=True)
         yield
 
 
@@ -169,7 +167,9 @@ def _fill(folder: Path, paths: list[Path], recipe: Recipe, name: str) -> Kept:
     with locked(folder / "lock"):
         if kept := _open(folder, paths, recipe):  # another process has done it meanwhile
             return kept
-        looks, partial = [], folder / "pixels.partial"
+        for left in folder.glob("*.partial"):  # by a process that was killed
+            left.unlink()
+        looks, partial = [], folder / f"pixels.{os.getpid()}.partial"  # its own, where files cannot be locked
         try:
             with partial.open("wb") as file:
                 for look, pixels in _look_at(paths, recipe, name):

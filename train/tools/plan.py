@@ -9,7 +9,6 @@ What allocators and convolution libraries take beside that is theirs, so leave s
 
 import argparse
 import dataclasses
-import resource
 import sys
 import time
 from collections import Counter
@@ -123,7 +122,8 @@ def measure(config: TrainConfig, steps: int = 3) -> tuple[float, float]:
 
     Bytes: on CUDA those of tensors; elsewhere what the process grew by from before its networks were built.
     """
-    before = resident()
+    on_gpu = device_of(config.device).type == "cuda"
+    before = 0 if on_gpu else resident()
     state = TrainState.build(config)
     channels, side = (config.model.channels_a, config.model.channels_b), config.model.image_size
     x_a, x_b = (torch.rand(config.batch_size, c, side, side, device=state.device) * 2 - 1 for c in channels)
@@ -132,15 +132,19 @@ def measure(config: TrainConfig, steps: int = 3) -> tuple[float, float]:
         start = time.perf_counter()
         float(train_step(state, x_a, x_b)["gan"])  # waits until it is there
         seconds.append(time.perf_counter() - start)
-    peak = torch.cuda.max_memory_allocated() if state.device.type == "cuda" else resident() - before
+    peak = torch.cuda.max_memory_allocated() if on_gpu else resident() - before
     return peak, min(seconds)
 
 
 def resident() -> int:
-    """Bytes: the most that this process has held in memory at once."""
+    """Bytes: the most that this process has held in memory at once. Raises ValueError where nobody can tell."""
     status = Path("/proc/self/status")
     if status.is_file():  # Linux; the line below would there count the process that started this one, too
         return 1024 * next(int(line.split()[1]) for line in status.read_text().splitlines() if line[:6] == "VmHWM:")
+    try:
+        import resource
+    except ImportError:
+        raise ValueError("--measure needs Linux or macOS, or a GPU: Windows keeps no count of the memory.") from None
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
 
 
