@@ -24,8 +24,11 @@ os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
 os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
 os.environ["HF_HUB_DISABLE_UPDATE_CHECK"] = "1"
 
-import gradio as gr
-import safehttpx
+from unit.system import no_proxy
+
+with no_proxy():  # Gradio prepares to send when it is imported, and fails where a proxy is of a kind it does not know
+    import gradio as gr
+    import safehttpx
 from PIL import Image
 
 from unit.demo import zerogpu as zero
@@ -197,11 +200,12 @@ def main() -> None:
         demo = build_demo(models, checkpoints, notice)
         forget_in(folder)
         try:
-            demo.launch(
-                theme=THEME, css=CSS, server_port=port, footer_links=["api"], max_file_size="30mb",
-                run_history=False, enable_monitoring=False, ssr_mode=False, show_error=False,
-                app_kwargs={"exception_handlers": {TypeError: misnamed}},
-            )  # fmt: skip
+            with no_proxy():  # Gradio asks itself whether it answers
+                demo.launch(
+                    theme=THEME, css=CSS, server_port=port, footer_links=["api"], max_file_size="30mb",
+                    run_history=False, enable_monitoring=False, ssr_mode=False, show_error=False,
+                    app_kwargs={"exception_handlers": {TypeError: misnamed}},
+                )  # fmt: skip
         except OSError as error:  # the port is taken
             sys.exit(str(error))
 

@@ -49,8 +49,12 @@ def checkpoints(tiny_checkpoint: Path, tmp_path_factory: pytest.TempPathFactory)
 
 @pytest.fixture(scope="session")
 def app_url(checkpoints: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The address of the running app. It was told to use a repository it cannot reach, so it uses `checkpoints`."""
-    with serve(checkpoints, tmp_path_factory.mktemp("app"), UNIT_MODELS=MISSING_REPO) as (url, _):
+    """The address of the running app. It was told to use a repository it cannot reach, so it uses `checkpoints`.
+
+    Its environment names proxies, as desktops and companies do, of which one is of a kind that Gradio does not know.
+    """
+    proxies = {"ALL_PROXY": "socks://127.0.0.1:9", "HTTP_PROXY": "http://127.0.0.1:9"}
+    with serve(checkpoints, tmp_path_factory.mktemp("app"), UNIT_MODELS=MISSING_REPO, **proxies) as (url, _):
         yield url
 
 

@@ -32,6 +32,7 @@ from torch import Generator, Tensor, nn
 from unit.images import to_image
 from unit.models.unit import UNIT, Domain, Gaussian, UNITConfig
 from unit.pipeline import Translator, best_dtype
+from unit.system import no_proxy
 
 SIZES = ((256, 256), (512, 384), (1024, 768))  # width, height
 PAGE = (640, 480)  # what the page looks at of most photos
@@ -95,7 +96,8 @@ def page(size: tuple[int, int] = PAGE, calls: int = 9) -> Iterator[str]:
 
     It starts the app with its models on a port of its own, and stops it.
     """
-    from gradio_client import Client, handle_file  # slow to import
+    with no_proxy():
+        from gradio_client import Client, handle_file  # slow to import
 
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -103,7 +105,7 @@ def page(size: tuple[int, int] = PAGE, calls: int = 9) -> Iterator[str]:
     settings = {**os.environ, "GRADIO_SERVER_PORT": str(port), "GRADIO_SERVER_NAME": "127.0.0.1"}
     url = f"http://127.0.0.1:{port}"
     start = time.perf_counter()
-    with tempfile.TemporaryDirectory() as folder, subprocess.Popen(
+    with no_proxy(), tempfile.TemporaryDirectory() as folder, subprocess.Popen(
         [sys.executable, "app.py"], env=settings, stdout=subprocess.DEVNULL
     ) as app:  # fmt: skip
         try:

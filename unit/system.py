@@ -1,21 +1,69 @@
 """The machine and the terminal that a program runs on."""
 
+import errno
 import io
+import os
 import sys
-from contextlib import suppress
-from typing import IO, Any
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import IO, Any, TextIO
 
 try:
     import fcntl
 except ImportError:  # on Windows
     fcntl = None  # type: ignore[assignment]
 
+GONE = (errno.EPIPE, errno.EIO)  # whoever read what we say, as `head` does, or the terminal itself
+
+
+class Heard:
+    """A stream whose reader may go away: what is said to it from then on is lost, and the work goes on."""
+
+    def __init__(self, stream: TextIO):
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        with _whether_or_not_heard():
+            self._stream.write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        with _whether_or_not_heard():
+            self._stream.flush()
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._stream, name)
+
+
+@contextmanager
+def _whether_or_not_heard() -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in GONE:
+            raise
+
 
 def print_anything() -> None:
-    """What a terminal cannot show is replaced from now on, as is a name that is no text: neither may end the work."""
-    for stream in (sys.stdout, sys.stderr):
+    """From now on, what is printed never ends the work: a terminal may be unable to show a name, or be closed."""
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")
+            setattr(sys, name, Heard(stream))
+
+
+@contextmanager
+def no_proxy() -> Iterator[None]:
+    """Inside, nothing is sent through the proxies that the environment names, as nothing leaves this machine."""
+    before = os.environ.get("no_proxy")  # in small letters it counts before one in capitals
+    os.environ["no_proxy"] = "*"
+    try:
+        yield
+    finally:
+        del os.environ["no_proxy"]
+        if before is not None:
+            os.environ["no_proxy"] = before
 
 
 def lock(file: IO[Any], *, wait: bool = False) -> bool:
