@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -173,7 +174,8 @@ def test_a_signal_to_the_whole_group_saves_and_ends(data, tmp_path, number, sile
         os.killpg(process.pid, number)
         out, err = process.communicate(timeout=20 if silent else 60)
     finally:
-        process.kill()
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
     assert process.returncode == (0 if number == signal.SIGTERM else 130), err
     assert f"{number.name}: saved" in out
     assert "Traceback" not in err
