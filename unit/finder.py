@@ -3,12 +3,8 @@
 The first layers are those of EfficientNet-Lite0 up to a sixteenth of the resolution (Apache-2.0, trained on ImageNet),
 without batch norms and trained on; what is behind them is new. `python -m train finder` trains it, and tells on what.
 
-Measured on 73 whole photos of one cat or dog that it was not trained with (but the squares around some of these heads
-may have been among those it was): 72 heads are found, with an intersection over union of 0.5 or more, and three squares
-that are none. The marks come from OpenCV's and dlib's detectors, and were looked at. In 100 landscapes and 102 streets,
-other landscapes and photos of horses it finds none. (2026-11-28, `find_heads` on each; the command that trains prints
-the share at one size alone, and 0.973 for these weights.)
 It knows heads from the front, upright to 30 degrees, from about a twentieth of the photo's longer side on.
+docs/results.md says how many it finds.
 """
 
 import math

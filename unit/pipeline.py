@@ -412,7 +412,7 @@ def best_dtype(device: torch.device) -> torch.dtype:
     """bfloat16 where the hardware multiplies it, else float32.
 
     Measured: four times as fast on a CPU with AMX; a convolution takes 13 times as long
-    on one with AVX2 only (docs/training.md).
+    on one with AVX2 only (docs/results.md).
     """
     if device.type == "cuda":
         quick = torch.cuda.is_bf16_supported(including_emulation=False)

@@ -4,7 +4,7 @@ Prints parameters, FLOPs of a step, the memory it needs and the photos a second 
 options training would be given. Nothing is trained; --measure then makes three real steps here, to compare.
 
 Memory is weights, gradients, Adam's two moments, the average, and what the forward passes keep for the backward ones.
-What allocators and convolution libraries take beside that is theirs, so leave some room (docs/training.md).
+What allocators and convolution libraries take beside that is theirs, so leave some room (docs/results.md).
 """
 
 import argparse
