@@ -32,9 +32,10 @@ from train.data.crops import (
     check_data,
     held_out_photos,
     list_photos,
-    random_crop,
+    plan_crop,
     random_window,
     reading,
+    take_crop,
 )
 from train.data.store import Recipe, decode, useful_scale
 from train.loop import train
@@ -181,6 +182,10 @@ def damage(path: Path) -> None:
     stat = path.stat()
     path.write_bytes(bytes(stat.st_size))
     os.utime(path, ns=(stat.st_atime_ns, stat.st_mtime_ns))
+
+
+def random_crop(photo, recipe, draw, rotate=0.0, jitter=0.0):
+    return take_crop(photo, plan_crop(*photo.shape[:2], recipe, draw, rotate, jitter), recipe)
 
 
 def test_a_crop_may_be_turned():

@@ -13,7 +13,7 @@ from tests.test_parallel import make_config
 from train.config import presets
 from train.state import TrainState
 from train.step import train_step
-from train.tools.plan import main, plan
+from train.tools.plan import LINKS, main, plan, step_on_many
 
 ROOT = Path(__file__).parent.parent
 
@@ -89,3 +89,22 @@ def test_the_command_says_what_to_expect(capsys):
     assert out.count("photos/s on the device (100 TFLOP/s) at 30% of its peak") == 1
     assert main(["compact", "--batch-size", "3", "--processes", "2"]) == 1
     assert "must be a multiple of" in capsys.readouterr().err
+
+
+def test_many_gpus_wait_for_their_gradients():
+    """A ring of n sends 2 (n - 1) / n of the bytes; one GPU sends nothing."""
+    assert step_on_many(0.2, 10**9, 1) == 0.2
+    assert step_on_many(0.2, 10**9, 8) == pytest.approx(0.2 + 2 * 7 / 8 * 1e9 / LINKS["NVLink"])
+    assert step_on_many(0.2, 10**9, 64) == pytest.approx(0.2 + 2 * 63 / 64 * 1e9 / LINKS["network"])
+
+
+def test_a_measured_step_is_scaled(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["faces", "--step", "0.162", "--batch-size", "32"]) == 0
+    one, eight, many = capsys.readouterr().out.splitlines()[-3:]
+    assert one.lstrip().startswith("1 GPU ")
+    assert "395 photos/s, --batch-size 32, 0.162 s a step, 100% of the pace of one" in one
+    assert eight.startswith(" 8 GPUs")
+    assert "--batch-size 2048," in many
+    rates = [int(line.split(" photos/s")[0].split()[-1].replace(",", "")) for line in (one, eight, many)]
+    assert 8 * 395 * 0.9 < rates[1] <= 8 * 396
+    assert 64 * 395 * 0.5 < rates[2] < 64 * 396

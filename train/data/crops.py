@@ -159,6 +159,26 @@ def _domains(config: TrainConfig) -> list[tuple[str, Recipe]]:
     return [(name, Recipe(c, config.model.image_size, config.min_crop)) for name, c in channels.items()]
 
 
+class Light(NamedTuple):
+    """Other light: pixels become brightness * mean + contrast * (gain * pixels - brightness * mean)."""
+
+    brightness: float
+    contrast: float
+    gains: tuple[float, ...]  # of each channel, times the brightness
+
+
+class Crop(NamedTuple):
+    """What is shown of a photo, and how. Stores on the disk and on the device make the same pixels of the same plan."""
+
+    top: int  # the window, in pixels of the photo
+    left: int
+    height: int
+    width: int
+    degrees: float  # by which the photo is turned about the middle of the window
+    light: Light | None  # None: as it is
+    mirrored: bool
+
+
 class UnpairedBatches(Dataset):
     """Item `step` is the Batch of that step, or of it the rows that process `rank` of `world` works on.
 
@@ -175,26 +195,42 @@ class UnpairedBatches(Dataset):
         ]
 
     def __getitem__(self, step: int) -> Batch:
-        first = step * self.config.batch_size + self.first
         unreadable: list[str] = []
         x_a, x_b = (
-            torch.cat([self._crop(domain, position, unreadable) for position in range(first, first + self.rows)])
+            torch.cat([self._crop(domain, position, unreadable) for position in self.positions(step)])
             for domain in (0, 1)
         )
         return Batch(x_a, x_b, unreadable)
 
+    def positions(self, step: int) -> range:
+        """The places in each domain's walk that the rows of a step show."""
+        first = step * self.config.batch_size + self.first
+        return range(first, first + self.rows)
+
+    def candidates(self, domain: int, position: int) -> Iterator[int]:
+        """Which photo to show at a position of a domain's walk, and which ones instead if that cannot be read."""
+        n = len(self.domains[domain])
+        epoch, start = divmod(position, n)
+        order = _order(self.config.seed_for("order", domain, epoch), n)
+        return (order[(start + further) % n] for further in range(n))
+
+    def plan(self, domain: int, position: int, height: int, width: int) -> Crop:
+        """How a photo of height x width pixels is cropped at a position of a domain's walk."""
+        recipe, draw = self.domains[domain].recipe, random.Random(self.config.seed_for("crop", domain, position))
+        return plan_crop(height, width, recipe, draw, self.config.rotate, self.config.jitter)
+
+    def name(self, domain: int, photo: int) -> str:
+        return self.domains[domain].paths[photo].relative_to(self.root).as_posix()
+
     def _crop(self, domain: int, position: int, unreadable: list[str]) -> Tensor:
         """(1, C, size, size) at a position of a domain's walk. What cannot be read adds its name to `unreadable`."""
-        photos, seed_for = self.domains[domain], self.config.seed_for
-        epoch, start = divmod(position, len(photos))
-        order = _order(seed_for("order", domain, epoch), len(photos))
-        for further in range(len(photos)):
-            i = order[(start + further) % len(photos)]
+        photos = self.domains[domain]
+        for i in self.candidates(domain, position):
             try:
-                draw = random.Random(seed_for("crop", domain, position))
-                return random_crop(photos[i], photos.recipe, draw, self.config.rotate, self.config.jitter)
+                photo = photos[i]
+                return take_crop(photo, self.plan(domain, position, *photo.shape[:2]), photos.recipe)
             except ImageError:
-                unreadable.append(photos.paths[i].relative_to(self.root).as_posix())
+                unreadable.append(self.name(domain, i))
         # Nothing is left to show, and the names that say so stop the run. A step made of this changes no weight.
         return torch.full((1, photos.recipe.channels, photos.recipe.size, photos.recipe.size), math.nan)
 
@@ -204,20 +240,30 @@ def _order(seed: int, n: int) -> list[int]:
     return torch.randperm(n, generator=torch.Generator().manual_seed(seed)).tolist()
 
 
-def random_crop(
-    photo: np.ndarray, recipe: Recipe, draw: random.Random, rotate: float = 0.0, jitter: float = 0.0
-) -> Tensor:
-    """uint8 (H, W) or (H, W, 3) -> (1, C, size, size) in [-1, 1]: a part of the photo, resized, and mirrored or not.
+def plan_crop(
+    height: int, width: int, recipe: Recipe, draw: random.Random, rotate: float = 0.0, jitter: float = 0.0
+) -> Crop:
+    """A random crop of a photo of height x width pixels.
 
     rotate: largest angle in degrees. jitter: largest share by which brightness, contrast and each channel change.
     """
-    height, width = photo.shape[:2]
     window = random_window(height, width, recipe.min_crop, draw)
-    image = _turned(photo, *window, draw.uniform(-rotate, rotate) if rotate else 0.0)
-    image = image.resize((recipe.size, recipe.size), Image.Resampling.BILINEAR)  # with antialiasing, as Pillow's is
+    degrees = draw.uniform(-rotate, rotate) if rotate else 0.0
+    light = None
     if jitter:
-        image = _relit(image, jitter, draw)
-    return to_tensor(ImageOps.mirror(image) if draw.random() < 0.5 else image, recipe.channels)
+        brightness, contrast = 1 + draw.uniform(-jitter, jitter), 1 + draw.uniform(-jitter, jitter)
+        gains = tuple(brightness * (1 + draw.uniform(-jitter, jitter) / 2) for _ in range(recipe.channels))
+        light = Light(brightness, contrast, gains)
+    return Crop(*window, degrees, light, mirrored=draw.random() < 0.5)
+
+
+def take_crop(photo: np.ndarray, crop: Crop, recipe: Recipe) -> Tensor:
+    """uint8 (H, W) or (H, W, 3) -> (1, C, size, size) in [-1, 1]: the window, turned, resized, relit and mirrored."""
+    image = _turned(photo, *crop[:5])
+    image = image.resize((recipe.size, recipe.size), Image.Resampling.BILINEAR)  # with antialiasing, as Pillow's is
+    if crop.light:
+        image = _relit(image, crop.light)
+    return to_tensor(ImageOps.mirror(image) if crop.mirrored else image, recipe.channels)
 
 
 def _turned(photo: np.ndarray, top: int, left: int, height: int, width: int, degrees: float) -> Image.Image:
@@ -230,16 +276,10 @@ def _turned(photo: np.ndarray, top: int, left: int, height: int, width: int, deg
     return Image.fromarray(turned)
 
 
-def _relit(image: Image.Image, most: float, draw: random.Random) -> Image.Image:
-    """An 8-bit image in other light: brightness, contrast and half as much the gain of each channel change."""
-    pixels = np.asarray(image)
-    mean, bands = pixels.mean(), len(image.getbands())
-    brightness, contrast = 1 + draw.uniform(-most, most), 1 + draw.uniform(-most, most)
-    levels = np.arange(256)
-    tables = []
-    for _ in range(bands):
-        gain = brightness * (1 + draw.uniform(-most, most) / 2)
-        tables.append(brightness * mean + contrast * (gain * levels - brightness * mean))
+def _relit(image: Image.Image, light: Light) -> Image.Image:
+    """An 8-bit image in other light, channel by channel through a table of its 256 levels."""
+    middle, levels = light.brightness * np.asarray(image).mean(), np.arange(256)
+    tables = [middle + light.contrast * (gain * levels - middle) for gain in light.gains]
     return image.point(np.concatenate(tables).round().clip(0, 255).astype(int).tolist())
 
 

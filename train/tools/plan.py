@@ -27,6 +27,10 @@ from train.state import TrainState, dtype_of
 from train.step import train_step
 
 GPUS = {"T4": 65, "L4": 121, "A100": 312, "H100": 989}  # TFLOP/s in fp16 or bf16, dense, as their maker states them
+NODE = 8  # GPUs of one machine
+# Bytes a second that a GPU sends while others send as much: over NVLink within a machine of H100s (450 GB/s each way),
+# and over a network card of 400 Gbit/s for each GPU between machines, as their makers state them.
+LINKS = {"NVLink": 450e9, "network": 50e9}
 
 
 class Plan(NamedTuple):
@@ -101,6 +105,16 @@ class Saved:
         self.count.remove(self.tensor.untyped_storage())
 
 
+def step_on_many(seconds: float, gradients: int, gpus: int) -> float:
+    """Seconds of a step when each of many GPUs works through as much as one does in `seconds`.
+
+    gradients: bytes that are averaged once a step. A ring sends all but 1/n of them twice. Nothing is taken off for
+    what is sent while the backward pass still computes, so a real step should be no slower than this.
+    """
+    link = LINKS["NVLink" if gpus <= NODE else "network"]
+    return seconds + 2 * (gpus - 1) / gpus * gradients / link
+
+
 @contextmanager
 def saved_bytes(nets: Sequence[nn.Module]) -> Iterator[SavedBytes]:
     """Count what autograd keeps inside for the backward passes, but for weights."""
@@ -155,23 +169,28 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--processes", type=int, default=1)
     parser.add_argument("--peak", type=float)
     parser.add_argument("--share", type=float, default=0.3)
+    parser.add_argument("--step", type=float)
     parser.add_argument("--measure", action="store_true")
     args, rest = parser.parse_known_args(arguments)
     own = (
         "\n  --processes N  that share the batch"
         "\n  --peak TFLOPS  of your device (default: those of some GPUs)"
         "\n  --share S      of the peak that training reaches (default: 0.3)"
+        "\n  --step S       seconds that you have measured on one GPU: says what 1, 8 and 64 of them would do"
         "\n  --measure      make three steps here, uncompiled"
     )
     config = tyro.extras.overridable_config_cli(
         presets(""), prog="python -m train plan", description=f"{__doc__}{own}", args=rest
     )
     try:
-        for name in ("processes", "share", "peak"):
+        for name in ("processes", "share", "peak", "step"):
             if (value := getattr(args, name)) is not None and not value > 0:
                 raise ValueError(f"--{name} is {value}: it must be above 0.")
         check_options(config, args.processes)
-        print(describe(config, plan(config, args.processes), args.processes, args.peak, args.share))
+        costs = plan(config, args.processes)
+        print(describe(config, costs, args.processes, args.peak, args.share))
+        if args.step:
+            print("\n".join(scaling(config, costs, args.step)))
         if args.measure:
             peak, seconds = measure(dataclasses.replace(config, compile=False))
             print(f"measured here   {peak / 1e9:.2f} GB, {seconds:.2f} s a step, uncompiled")
@@ -196,6 +215,18 @@ def describe(config: TrainConfig, costs: Plan, processes: int, peak: float | Non
         rate = photos * share * tflops * 1e12 * processes / costs.flops
         lines.append(f"to expect       {rate:,.0f} photos/s on {name} ({tflops:g} TFLOP/s) at {share:.0%} of its peak")
     return "\n".join(lines)
+
+
+def scaling(config: TrainConfig, costs: Plan, seconds: float) -> Iterator[str]:
+    """Lines on 1, 8 and 64 GPUs that each take the batch of one, which takes so many seconds a step."""
+    gradients = 4 * (costs.generator + costs.discriminators)  # float32, under autocast too
+    photos = 2 * config.batch_size
+    for gpus in (1, NODE, 8 * NODE):
+        step = step_on_many(seconds, gradients, gpus)
+        yield (
+            f"{gpus:2} GPU{'s' * (gpus > 1):1}         {gpus * photos / step:,.0f} photos/s, "
+            f"--batch-size {gpus * config.batch_size}, {step:.3f} s a step, {seconds / step:.0%} of the pace of one"
+        )
 
 
 if __name__ == "__main__":
