@@ -159,6 +159,31 @@ def test_many_quick_moves_end_on_the_last_one(page, photo):
     expect(page.get_by_text("seed 0, temperature 1.6")).to_be_visible()
 
 
+def test_a_photo_that_browsers_cannot_show_is_shown_as_a_picture_of_it(page, tmp_path):
+    """And it is still the photo itself that is drawn from."""
+    upload(page, write_photo(tmp_path / "large.tif", (1100, 900)))
+    shown = page.locator("#photo img")
+    expect(shown).to_have_attribute("src", re.compile(r"/large\.png$"))
+    assert shown.evaluate("image => image.decode().then(() => image.naturalWidth)") == 640
+    expect(page.locator("#cycle_heat img")).to_be_visible()
+    page.locator("#full").click()
+    expect(page.locator("#full_status")).to_contain_text("Done: 1100 × 900 pixels")
+
+    open_tab(page, "Between")
+    page.locator("#photo_2 input[type=file]").set_input_files(write_photo(tmp_path / "two.ppm", (90, 90)))
+    second = page.locator("#photo_2 img")
+    expect(second).to_have_attribute("src", re.compile(r"/two\.png$"))
+    assert is_drawn(second)
+    expect(page.locator("#between img")).to_be_visible()
+
+    page.locator("#photo").get_by_role("button", name="Remove image").click()
+    upload(page, write_photo(tmp_path / "plain.png"))
+    expect(page.locator("#result_in img")).to_have_attribute("src", re.compile(r"/plain\.png$"))
+    expect(shown).to_have_attribute("src", re.compile(r"/plain\.png$"))
+    for name in ("photo_made", "photo_2_made"):
+        expect(page.locator(f"#{name}")).to_be_hidden()
+
+
 def test_what_survives_is_shown_beside_its_difference(page, photo):
     upload(page, photo)
     page.locator("#translate").click()

@@ -56,6 +56,15 @@ SCROLL = """photo => {
     if (photo && (place.top < 0 || place.top > innerHeight / 2)) document.querySelector("#tabs").scrollIntoView();
 }"""
 
+# The photo, where this browser cannot show it; and the photo, shown as a picture of ours if there is one of it.
+UNSHOWN = """async photo => {
+    const image = new Image();
+    image.src = photo?.url ?? "";
+    return photo && await image.decode().then(() => null, () => photo);
+}"""
+SHOWN = """(photo, made) =>
+    photo && photo.path === made?.of ? {...photo, url: made.picture.url} : {__type__: "update"}"""
+
 
 class Example(NamedTuple):
     photo: Path
@@ -120,10 +129,7 @@ class Page:
 
     def lay_out_controls(self, pictures: Mapping[str, str]) -> None:
         words, service = self.words, self.service
-        self.photo = gr.Image(
-            label=words("Your photo"), alt_text=words("Your photo"), height=320, elem_id="photo",
-            placeholder=words("Drop a photo here, or click to choose one"), **SOURCES,
-        )  # fmt: skip
+        self.photo = self.photo_box("Your photo", "photo", height=320)
         with gr.Group(visible=service.of_faces(None), elem_id="face_group") as self.face_group:
             self.face = gr.Image(
                 label=words("Tap the middle of the face"), alt_text=words("Your photo, with a square around the face"),
@@ -148,6 +154,18 @@ class Page:
             self.direction = gr.Radio(ways, value=ways[0][1], label=words("Direction"), scale=3, elem_id="direction")
             self.flip = gr.Button(words("⇄ Flip"), scale=1, min_width=100, elem_id="flip")
         self.translate = gr.Button(words("Translate"), variant="primary", elem_id="translate")
+
+    def photo_box(self, text: str, elem_id: str, height: int) -> gr.Image:
+        """Where a visitor puts a photo. TIFF, say, is shown by few browsers: they get a picture of it to show, while
+        the photo itself stays what is drawn from.
+        """
+        label, ask = self.words(text), self.words("Drop a photo here, or click to choose one")
+        box = gr.Image(label=label, alt_text=label, height=height, elem_id=elem_id, placeholder=ask, **SOURCES)
+        made = gr.JSON(visible="hidden", elem_id=f"{elem_id}_made")
+        unshown = box.input(None, box, made, js=UNSHOWN, trigger_mode="always_last")
+        pictured = unshown.then(if_given(self.picture_of, 0), made, made, postprocess=False, **SOON)
+        pictured.then(None, [box, made], box, js=SHOWN)
+        return box
 
     def lay_out_results(self) -> None:
         words = self.words
@@ -223,10 +241,7 @@ class Page:
         gr.Markdown(words(texts.BETWEEN))
         with gr.Row():
             with gr.Column(min_width=200):
-                self.photo_2 = gr.Image(
-                    label=words("Second photo"), alt_text=words("Second photo"), height=240, elem_id="photo_2",
-                    placeholder=words("Drop a photo here, or click to choose one"), **SOURCES,
-                )  # fmt: skip
+                self.photo_2 = self.photo_box("Second photo", "photo_2", height=240)
                 self.second_here = gr.Column()
             self.between = gr.Image(
                 label=words("Between"), alt_text=words("Between two photos"), elem_id="between", **LOOK
@@ -550,6 +565,19 @@ class Page:
             self.card: self.card_text(name),
             self.link_text: gr.Textbox(visible=False),  # that one is of the settings before
         }
+
+    @for_people
+    def picture_of(self, photo: Any) -> dict[str, Any] | None:
+        """A small picture of a photo, to which Gradio adds its address, and the path of the photo that it is of.
+
+        What is wrong with a photo is told by what draws it.
+        """
+        try:
+            upload = uploaded(photo)
+            picture = saved(small(upload.opened()), upload.name)
+        except UserError:
+            return None
+        return {"of": upload.path, "picture": gr.FileData(path=picture).model_dump()}
 
     @for_people
     def new_photo(
