@@ -34,7 +34,7 @@ from train.parallel import (
 from train.state import TrainState
 from train.views import diffaugment, zoom
 from unit.discriminator import real_and_fake
-from unit.hub import check_config
+from unit.hub import check_config, is_utf8
 from unit.losses import discriminator_gan, generator_gan, perceptual, r1_penalty, weighted_sum
 from unit.pipeline import memory_format
 from unit.unit import BatchRows, UNITOutput
@@ -42,7 +42,7 @@ from unit.unit import BatchRows, UNITOutput
 MAX_UNSAVED = 3  # saves in succession that may fail
 NOT_NEGATIVE = (
     "lr_g", "lr_d", "clip", "r1", "evaluate_every", "workers", "ema", "minutes", "max_unreadable", "max_skipped",
-    "rotate", "jitter",
+    "rotate", "jitter", "weight_decay",
 )  # fmt: skip
 LOOK_EVERY = 20  # steps from one look at the count of skipped steps to the next, on a GPU
 HALVED_EVERY = 100_000  # steps, by the schedule "step"
@@ -366,6 +366,10 @@ def check_numbers(config: TrainConfig) -> None:
     }.items():
         if not 0 <= value < math.inf:  # nor NaN
             raise ValueError(f"--{name.replace('_', '-')} is {value}: it must be 0 or more.")
+    if not all(0 <= beta < 1 for beta in config.betas):
+        raise ValueError(f"--betas is {' '.join(map(str, config.betas))}: both must be from 0 to below 1.")
+    if not -(2**63) <= config.seed < 2**64:
+        raise ValueError(f"--seed is {config.seed}: it must fit in 64 bits.")
     if config.ema >= 1:
         raise ValueError(f"--ema is {config.ema}: the average keeps that share of itself at each step, below 1.")
     if not 0 < config.zoom <= 1:
@@ -388,6 +392,11 @@ def check_options(config: TrainConfig) -> None:
         raise ValueError(
             f"--batch-size {config.batch_size} cannot be shared equally by {world()} processes "
             f"working in {config.accumulate} parts: make it a multiple of {world() * config.accumulate}."
+        )
+    if not is_utf8(config.run_dir):
+        raise ValueError(
+            f"--run-dir {config.run_dir}: its name is no UTF-8, and what is saved there could not be read again. "
+            "Choose another folder."
         )
     try:
         config.run_dir.mkdir(parents=True, exist_ok=True)

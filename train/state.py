@@ -13,7 +13,7 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 from torch.utils.checkpoint import checkpoint
@@ -27,7 +27,7 @@ from unit.discriminator import (
     PatchDiscriminator,
     ProjectedDiscriminator,
 )
-from unit.hub import DISCRIMINATORS, find_checkpoint, load_pretrained
+from unit.hub import DISCRIMINATORS, find_checkpoint, load_pretrained, read_tensors
 from unit.pipeline import best_dtype, memory_format
 from unit.unit import UNIT
 
@@ -269,7 +269,7 @@ def discriminators_from(source: str, look: nn.Module, discriminator: Discriminat
     if not path.is_file():
         return
     try:
-        tensors = {name: tensor.float() for name, tensor in load_file(path).items()}
+        tensors = {name: tensor.float() for name, tensor in read_tensors(path).items()}
     except SafetensorError as error:
         raise ValueError(f"{path} cannot be read ({error}): remove it to start with new discriminators.") from None
     mine = {f"{prefix}.{key}": value for prefix, net in (("look", look), ("discriminator", discriminator))

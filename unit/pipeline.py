@@ -12,7 +12,7 @@ from torch import Generator, Tensor
 
 from unit.drawing import Drawing, Tile, Window, cut, tiles
 from unit.hub import load_pretrained
-from unit.images import Padded, Photo, load_image
+from unit.images import MAX_PIXELS, Padded, Photo, load_image
 from unit.layouts import LAYOUTS
 from unit.noise import noise_map
 from unit.unit import UNIT, Domain, UNITConfig
@@ -221,6 +221,8 @@ class Translator:
         width, height = size or (self.config.image_size, self.config.image_size)
         if n < 1 or width < 1 or height < 1:
             raise ValueError(f"cannot draw {n} pairs of {width} x {height} pixels: every number must be 1 or more")
+        if width * height > MAX_PIXELS:  # before the memory for it is asked for, which may end more than this program
+            raise ValueError(f"{width} x {height} is too large: draw at most {MAX_PIXELS // 1_000_000} million pixels")
         generator = _generator(seed)
         blank = self._pad(Image.new("L", (width, height)), 1)
         h, w = self._latent_shape(blank.shape)
