@@ -282,6 +282,17 @@ def test_failures_are_status_1(here: Path, model: list[str], capsys: pytest.Capt
     assert capsys.readouterr().err == "a.png: temperature is -1.0: it must be 0 or more\n"
 
 
+@pytest.mark.parametrize("error", [MemoryError(), torch.OutOfMemoryError("CUDA out of memory. Tried ...")])
+def test_want_of_memory_is_said_in_one_way(error: Exception) -> None:
+    assert cli._one_line(error) == "there is not enough memory."
+
+
+def test_want_of_memory_on_a_cpu_is_said_in_that_way_too() -> None:
+    with pytest.raises(RuntimeError) as failure:
+        torch.empty(2**50)
+    assert cli._one_line(failure.value) == "there is not enough memory."
+
+
 def test_the_only_checkpoint_is_the_default(
     here: Path, tiny_checkpoint: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -3,17 +3,19 @@
 import json
 import os
 import shutil
+import sys
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 import torch
 from hub_server import Clients, Hub, Repo
 from safetensors.torch import load_file, save_file
 
 from unit import UNIT, UNITConfig, load_pretrained, save_pretrained
-from unit.hub import CheckpointError, find_checkpoint
+from unit.hub import CheckpointError, find_checkpoint, why_not_had
 
 pytest_plugins = ["hub_server"]
 TINY = UNITConfig(dim=4, n_res=1, n_res_shared=2, domain_a="dog", domain_b="cat", channels_b=1, image_size=64)
@@ -145,6 +147,22 @@ def test_weights_that_cannot_be_read_are_refused(broken: Path) -> None:
         assert "damaged, cut short or not a safetensors file" in refused(broken)
     weights.unlink()
     assert refused(broken) == "seasons has no model.safetensors."
+
+
+@pytest.mark.skipif(sys.platform in ("darwin", "win32"), reason="names there are always text")
+def test_a_folder_may_have_any_name_that_the_disk_allows(broken: Path) -> None:
+    latin = broken.rename(os.fsdecode(os.fsencode(broken.parent) + b"/caf\xe9"))
+    assert load_pretrained(latin).config.domains == load_pretrained(os.fsdecode(latin)).config.domains
+
+
+@pytest.mark.parametrize("proxy", ["socks://127.0.0.1:9", "socks5://127.0.0.1:9"])
+def test_a_proxy_that_cannot_be_used_is_named(proxy: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first is of no kind there is, as some desktops write it; the second needs a package more."""
+    monkeypatch.setenv("ALL_PROXY", proxy)
+    with pytest.raises((ValueError, ImportError)) as failure:
+        httpx.Client()
+    told = why_not_had(failure.value, "owner/name", None)
+    assert told.startswith("owner/name cannot be fetched through the proxy of ALL_PROXY or HTTPS_PROXY: ")
 
 
 def test_weights_of_another_network_are_refused(broken: Path) -> None:

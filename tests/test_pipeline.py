@@ -144,6 +144,8 @@ def test_impossible_numbers(translator: Translator) -> None:
         translator.sample(size=(0, 8))
     with pytest.raises(ImageError, match="no file"):
         translator.translate("nowhere.png", "winter")
+    with pytest.raises(ValueError, match="draw at most 100 million pixels"):
+        translator.sample(size=(10**9, 10**9))
 
 
 def test_a_seed_is_a_picture(translator: Translator) -> None:

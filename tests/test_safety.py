@@ -190,12 +190,26 @@ def test_a_folder_that_cannot_be_written_is_refused_at_once(config):
     ("option", "value"),
     [(o, 0) for o in ("steps", "batch_size", "accumulate", "log_every", "save_every", "push_every", "zoom", "d_dim")]
     + [(o, -1) for o in ("clip", "r1", "lr_g", "workers", "evaluate_every", "max_unreadable")]
-    + [("zoom", 1.5), ("ema", 1.0), ("lr_d", math.nan)],
+    + [("zoom", 1.5), ("ema", 1.0), ("lr_d", math.nan), ("weight_decay", math.nan), ("seed", 10**23)],
 )
 def test_options_that_cannot_be_are_refused_before_anything_is_read(config, option, value):
     away = dataclasses.replace(config, data="nowhere", **{option: value})
     with pytest.raises(ValueError, match=f"--{option.replace('_', '-')} is {value}: "):
         train(away)
+
+
+@pytest.mark.parametrize("betas", [(0.5, 1.0), (-0.1, 0.9), (math.nan, 0.9)])
+def test_betas_that_cannot_be_are_refused(config, betas):
+    with pytest.raises(ValueError, match=r"--betas is .*: both must be from 0 to below 1"):
+        train(dataclasses.replace(config, data="nowhere", betas=betas))
+
+
+@pytest.mark.skipif(sys.platform in ("darwin", "win32"), reason="names there are always text")
+def test_a_folder_whose_checkpoints_could_not_be_read_again_is_refused(config, tmp_path):
+    latin = Path(os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9"))
+    with pytest.raises(ValueError, match="its name is no UTF-8"):
+        train(dataclasses.replace(config, data="nowhere", run_dir=latin))
+    assert not latin.exists()
 
 
 def test_a_weight_that_cannot_be_is_refused(config):

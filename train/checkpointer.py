@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from train.parallel import rank
+from unit.hub import is_utf8
 
 logger = logging.getLogger(__name__)
 KEEP = 2  # Should the newest checkpoint be damaged, the one before it is still there.
@@ -156,7 +157,12 @@ def checksum(tensors: dict[str, Tensor], metadata: dict[str, str]) -> str:
 
 
 def check_writable(folder: Path) -> None:
-    """Make the folder of a run. Raises ValueError if nothing can be written there."""
+    """Make the folder of a run. Raises ValueError if nothing can be written there, or read again."""
+    if not is_utf8(folder):
+        raise ValueError(
+            f"--run-dir {folder}: its name is no UTF-8, and what is saved there could not be read again. "
+            "Choose another folder."
+        )
     try:
         folder.mkdir(parents=True, exist_ok=True)
         probe = folder / f".writable-{rank()}"

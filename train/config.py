@@ -211,7 +211,7 @@ AT_LEAST_ONE = (
 )  # fmt: skip
 NOT_NEGATIVE = (
     "lr_g", "lr_d", "clip", "r1", "evaluate_every", "workers", "ema", "minutes", "max_unreadable", "max_skipped",
-    "rotate", "jitter",
+    "rotate", "jitter", "weight_decay",
 )  # fmt: skip
 
 
@@ -232,6 +232,10 @@ def _check_ranges(config: TrainConfig) -> None:
     for name, value in not_negative.items():
         if not 0 <= value < math.inf:  # nor NaN
             raise ValueError(f"--{name.replace('_', '-')} is {value}: it must be 0 or more.")
+    if not all(0 <= beta < 1 for beta in config.betas):
+        raise ValueError(f"--betas is {' '.join(map(str, config.betas))}: both must be from 0 to below 1.")
+    if not -(2**63) <= config.seed < 2**64:
+        raise ValueError(f"--seed is {config.seed}: it must fit in 64 bits.")
     if config.ema >= 1:
         raise ValueError(f"--ema is {config.ema}: the average keeps that share of itself at each step, below 1.")
     if not 0 < config.zoom <= 1:

@@ -7,14 +7,13 @@ from dataclasses import replace
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 from torch.utils.checkpoint import checkpoint
 
 from train.checkpointer import named_tensors
 from train.config import TrainConfig
-from unit.hub import DISCRIMINATORS, find_checkpoint, load_pretrained
+from unit.hub import DISCRIMINATORS, find_checkpoint, load_pretrained, read_tensors
 from unit.models.discriminator import (
     Discriminators,
     FeatureProjection,
@@ -82,7 +81,7 @@ def discriminators_from(source: str, feature_projection: nn.Module, discriminato
     if not path.is_file():
         return
     try:
-        tensors = {name: tensor.float() for name, tensor in load_file(path).items()}
+        tensors = {name: tensor.float() for name, tensor in read_tensors(path).items()}
     except SafetensorError as error:
         raise ValueError(f"{path} cannot be read ({error}): remove it to start with new discriminators.") from None
     mine = named_tensors({"discriminator": discriminator, **random_projections(feature_projection)}, {})

@@ -508,7 +508,7 @@ def _front_matter(card: Path) -> str:
 def _one_line(error: BaseException) -> str:
     if isinstance(error, OSError) and error.strerror:
         return f"{error.filename or 'the file'}: {error.strerror}."
-    if isinstance(error, MemoryError):
+    if isinstance(error, MemoryError | torch.OutOfMemoryError) or "allocate memory" in str(error):
         return "there is not enough memory."
     return (str(error).strip() or type(error).__name__).splitlines()[0]
 

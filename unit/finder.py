@@ -16,8 +16,9 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from PIL import Image
-from safetensors.torch import load_file
 from torch import Tensor, nn
+
+from unit.hub import read_tensors
 
 WEIGHTS = Path(__file__).with_name("finder.safetensors")
 STRIDE = 8  # pixels for each cell of the maps, along each side
@@ -105,7 +106,7 @@ def load_finder() -> HeadFinder:
     """The shipped network, in float32 on the CPU, once for all threads."""
     with torch.random.fork_rng(devices=[]):
         finder = HeadFinder()
-    finder.load_state_dict({name: weight.float() for name, weight in load_file(WEIGHTS).items()})
+    finder.load_state_dict({name: weight.float() for name, weight in read_tensors(WEIGHTS).items()})
     return finder.eval().requires_grad_(False)
 
 

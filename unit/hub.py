@@ -187,6 +187,9 @@ def why_not_had(error: Exception, repo: str, revision: str | None) -> str:
             return f"{what} is not in this machine's cache, and HF_HUB_OFFLINE forbids to fetch it."
         case errors.LocalEntryNotFoundError():
             return f"{what} is not in this machine's cache, and the Hugging Face Hub does not answer: try again later."
+    if isinstance(error, ValueError | ImportError) and "proxy" in str(error).lower():  # of a kind that httpx cannot use
+        why = " ".join(str(error).split())
+        return f"{what} cannot be fetched through the proxy of ALL_PROXY or HTTPS_PROXY: change or unset it. ({why})"
     return f"{what} could not be fetched whole from the Hugging Face Hub: check network and disk, and try again."
 
 
@@ -246,7 +249,7 @@ def _check_field(where: str, field: str, value: Any, kind: Any) -> None:
 def _read_weights(path: Path, name: str) -> dict[str, Tensor]:
     where = f"{WEIGHTS} of {name}"
     try:
-        stored = safetensors.torch.load_file(path)
+        stored = read_tensors(path)
     except FileNotFoundError as error:
         raise CheckpointError(f"{name} has no {WEIGHTS}.") from error
     except (SafetensorError, OSError, ValueError) as error:
@@ -258,6 +261,23 @@ def _read_weights(path: Path, name: str) -> dict[str, Tensor]:
     if bad := _not_finite(state):
         raise CheckpointError(f"{where}: {bad} has values that are not finite numbers.")
     return state
+
+
+def read_tensors(path: Path) -> dict[str, Tensor]:
+    """What a safetensors file holds. Its library finds no file whose name is not UTF-8, so such a one is read for it.
+
+    Raises SafetensorError and OSError.
+    """
+    return safetensors.torch.load_file(path) if is_utf8(path) else safetensors.torch.load(path.read_bytes())
+
+
+def is_utf8(path: Path) -> bool:
+    """Whether all programs can open it by its whole name; on Linux any bytes are one, such as those of Latin-1."""
+    try:
+        str(path.absolute()).encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _check_same(state: dict[str, Tensor], expected: dict[str, Tensor], name: str) -> None:

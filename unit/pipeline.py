@@ -11,7 +11,7 @@ from PIL import Image, ImageOps
 from torch import Generator, Tensor
 
 from unit.hub import load_pretrained
-from unit.images import Padded, Photo, load_image
+from unit.images import MAX_PIXELS, Padded, Photo, load_image
 from unit.models.architectures import LAYOUTS
 from unit.models.unit import UNIT, Domain, UNITConfig
 from unit.noise import Window, noise_map, slice_window
@@ -221,6 +221,8 @@ class Translator:
         width, height = size or (self.config.image_size, self.config.image_size)
         if n < 1 or width < 1 or height < 1:
             raise ValueError(f"cannot draw {n} pairs of {width} x {height} pixels: every number must be 1 or more")
+        if width * height > MAX_PIXELS:  # before the memory for it is asked for, which may end more than this program
+            raise ValueError(f"{width} x {height} is too large: draw at most {MAX_PIXELS // 1_000_000} million pixels")
         generator = _generator(seed)
         blank = self._pad(Image.new("L", (width, height)), 1)
         h, w = self._latent_shape(blank.shape)
