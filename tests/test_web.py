@@ -129,3 +129,11 @@ def test_a_full_disk_is_one_sentence(tmp_path, monkeypatch, capsys):
     with pytest.raises(Mistake, match="The server has no room for the result"):
         kept(b"picture", "a.png")
     assert "No space left" in capsys.readouterr().err
+
+
+def test_the_longest_names_of_photos_and_domains_are_saved(tmp_path, monkeypatch):
+    monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path))
+    path = Path(kept(b"picture", f"{'雪' * 50}-{'夜' * 40}-full.jpg"))
+    assert path.read_bytes() == b"picture"
+    assert path.name.startswith("雪" * 50)
+    assert path.suffix == ".jpg"

@@ -21,11 +21,12 @@ from PIL import Image
 
 from unit.hub import write_atomic
 from unit.pictures import film
+from unit.results import LONGEST
 from unit.studio import Mistake, Upload
+from unit.system import short_name
 from unit.words import Words
 
 LOSSLESS = 4_000_000  # pixels: larger results are saved as JPEG, since a PNG of a poster takes a minute and 100 MB
-JPEG_SIDE = 65_500  # pixels: longer than that no JPEG can be
 SECONDS = 3  # of a film
 
 # The model works for one visitor at a time: on few cores, two at once are slower for both. Of many quick changes the
@@ -55,7 +56,7 @@ def uploaded(photo: Any) -> Upload:
 def saved(image: Image.Image, name: str) -> str:
     """The picture as a file called `name`, for the browser."""
     file = io.BytesIO()
-    if image.width * image.height <= LOSSLESS or max(image.size) > JPEG_SIDE:
+    if image.width * image.height <= LOSSLESS or max(image.size) > LONGEST["JPEG"]:
         image.save(file, "PNG", compress_level=1)  # of photos no larger than at 6, and four times as quick
         return kept(file.getvalue(), f"{name}.png")
     image.save(file, "JPEG", quality=95, subsampling=0)
@@ -71,7 +72,10 @@ def kept(data: bytes, name: str) -> str:
 
     Gradio's own function for it writes an equal file again, while a browser may be reading the first.
     """
-    path = Path(get_upload_folder(), hashlib.blake2b(data, digest_size=32).hexdigest(), Path(name).name)
+    stem, dot, ending = name.rpartition(".")
+    path = Path(
+        get_upload_folder(), hashlib.blake2b(data, digest_size=32).hexdigest(), short_name(stem, f"{dot}{ending}")
+    )
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         if path.exists():
