@@ -1,5 +1,6 @@
 """python -m unit: files in, files out, and one line for everything that goes wrong."""
 
+import errno
 import os
 import re
 import shutil
@@ -17,7 +18,8 @@ from PIL import Image
 from unit import UNIT, Translator, UNITConfig, cli, load_pretrained, save_pretrained
 from unit.cli import flops, main
 from unit.faces import Box, centred, cut, paste
-from unit.hub import write_atomic
+from unit.hub import partial_name, write_atomic
+from unit.tiling import Drawing
 
 ROOT = Path(__file__).parent.parent
 
@@ -134,7 +136,7 @@ def test_a_model_of_whole_photos_has_no_face_step(here: Path, model: list[str], 
 def test_a_folder_that_cannot_be_made_is_said_before_the_work(here: Path, model, command, capsys, monkeypatch) -> None:
     photo("a.png")
     Path("taken").write_text("a file")
-    for name in ("draw", "sample", "interpolate"):
+    for name in ("draw", "draw_pairs", "draw_path"):
         monkeypatch.setattr(Translator, name, lambda *_, **__: pytest.fail("it works before it knows where to write"))
     assert main([*command, *model]) == 2
     assert re.search(r"-o taken/out cannot be written to \(.+\): choose another folder", capsys.readouterr().err)
@@ -146,7 +148,7 @@ def test_heic_photos_without_a_reader_and_thumbnails_of_systems(here: Path, mode
         photo(name)
     Path("in/b.HEIC").write_bytes(b"heic")
     assert main(["translate", "in", "--to", "winter", "-o", "out", *model]) == 0
-    assert files("out") == ["a.png"]
+    assert files("out") == ["a.jpg"]
     assert "1 HEIC pictures cannot be read and are left out: pip install pillow-heif" in capsys.readouterr().err
 
 
@@ -166,7 +168,10 @@ def test_a_folder_keeps_its_shape(here: Path, model: list[str]) -> None:
     Path("in/notes.txt").write_text("not a picture")
     photo("single.bmp")
     assert main(["translate", "in", "single.bmp", "--to", "winter", "-o", "out", *model]) == 0
-    assert files("out") == ["deep/er/two.png", "deep/one.png", "deep/one_webp.png", "one.png", "single.png"]
+    assert files("out") == ["deep/er/two.png", "deep/one.png", "deep/one.webp", "one.jpg", "single.png"]
+    command = ["translate", "in", "single.bmp", "--to", "winter", "--format", "png", "-o", "png"]
+    assert main([*command, *model]) == 0
+    assert files("png") == ["deep/er/two.png", "deep/one.png", "deep/one_webp.png", "one.png", "single.png"]
 
 
 def test_bad_files_are_told_and_the_rest_is_done(
@@ -174,9 +179,9 @@ def test_bad_files_are_told_and_the_rest_is_done(
 ) -> None:
     photo("in/a.png")
     Path("in/b.jpg").write_bytes(b"no picture at all")
-    photo("in/c.png")
+    photo("in/c.jpg")
     assert main(["translate", "in", "away.png", "--to", "winter", "-o", "out", *model]) == 1
-    assert files("out") == ["a.png", "c.png"]
+    assert files("out") == ["a.png", "c.jpg"]
     lines = capfd.readouterr().err.splitlines()
     assert len(lines) == 2
     assert lines[0].startswith("in/b.jpg: b.jpg is not a picture")
@@ -185,9 +190,9 @@ def test_bad_files_are_told_and_the_rest_is_done(
 
 def test_inputs_are_never_overwritten(here: Path, model: list[str], capfd: pytest.CaptureFixture[str]) -> None:
     photo("in/a.png")
-    photo("in/b.jpg")
+    photo("in/b.bmp")
     before = Path("in/a.png").read_bytes()
-    assert main(["translate", "in/a.png", "in/b.jpg", "--to", "winter", "-o", "in", *model]) == 1
+    assert main(["translate", "in/a.png", "in/b.bmp", "--to", "winter", "-o", "in", *model]) == 1
     assert "in/a.png is an input and would be overwritten" in capfd.readouterr().err
     os.symlink("in/a.png", "link.png")
     for output in ("in/a.png", "in/../in/a.png", "link.png"):
@@ -195,7 +200,7 @@ def test_inputs_are_never_overwritten(here: Path, model: list[str], capfd: pytes
     photo("0001.png")
     assert main(["interpolate", "in/a.png", "0001.png", "--to", "winter", "-o", ".", *model]) == 1
     assert Path("in/a.png").read_bytes() == before
-    assert files("in") == ["a.png", "b.jpg", "b.png"]  # b.png hides nothing, so it was drawn
+    assert files("in") == ["a.png", "b.bmp", "b.png"]  # b.png hides nothing, so it was drawn
     assert Image.open("0001.png").getpixel((0, 0)) == (0, 128, 128)
 
 
@@ -203,7 +208,7 @@ def test_drawings_are_no_input_of_the_next_run(here: Path, model: list[str]) -> 
     photo("in/a.jpg")
     for _ in range(2):
         assert main(["translate", "in", "--to", "winter", "-o", "in/drawn", *model]) == 0
-    assert files("in") == ["a.jpg", "drawn/a.png"]
+    assert files("in") == ["a.jpg", "drawn/a.jpg"]
 
 
 def test_sample_and_interpolate(here: Path, model: list[str], tiny_checkpoint: Path) -> None:
@@ -249,6 +254,13 @@ def test_flops_are_those_of_the_convolutions() -> None:
         (["translate", "in", "--to", "winter", "-o", "b.jpg"], "-o b.jpg is one file"),
         (["translate", "a.png", "--to", "winter", "-o", "notes.txt"], "notes.txt is not a folder"),
         (["translate", "in", "--to", "winter", "-o", "in/../in"], "-o in/../in has photos to draw"),
+        (["translate", "a.png", "--to", "winter", "-o", "b.gif"], "no drawing can be written as .gif; take .png"),
+        (["translate", "a.png", "--to", "winter", "-o", "b.png", "--format", "jpg"], "contradict each other"),
+        (["translate", "a.png", "--to", "winter", "-o", "b.png", "--quality", "9"], "--quality is for jpg and webp"),
+        (["translate", "in", "--to", "winter", "-o", "x", "--format", "png", "--quality", "9"], "this would be png"),
+        (["translate", "in", "--to", "winter", "-o", "x", "--quality", "101"], "must be 100 or less"),
+        (["sample", "-o", "x", "--quality", "9"], "this would be png"),
+        (["interpolate", "a.png", "a.png", "--to", "winter", "-o", "x", "--quality", "9"], "this would be png"),
         (["translate", "a.png", "--to", "winter"], "required: -o"),
         (["translate", "a.png", "--to", "winter", "-o", "x", "--grain", "0"], "--grain: must be 1 or more"),
         (["sample", "--size", "0", "4", "-o", "x"], "--size: must be 1 or more"),
@@ -359,7 +371,7 @@ def test_a_finished_drawing_is_made_again_only_if_it_would_be_another(
         assert capsys.readouterr().out == f"{len(new)} of 2 drawn{kept}\n"
         return new
 
-    both = ["a.png", "b.png"]
+    both = ["a.png", "b.jpg"]
     assert drawn() == both
     assert drawn() == []
     assert drawn("--seed", "5") == []  # there is no noise
@@ -376,15 +388,121 @@ def test_a_finished_drawing_is_made_again_only_if_it_would_be_another(
     photo("in/a.png", colour="red")
     assert drawn() == ["a.png"]
     write_atomic(Path("out/a.png"), Path("out/a.png").read_bytes()[:-1])
-    Path("out/b.png").write_bytes(b"")
+    write_atomic(Path("out/b.jpg"), Path("out/b.jpg").read_bytes()[:-1])
     assert drawn() == both
-    photo("out/b.png")  # of another program
-    assert drawn() == ["b.png"]
+    Path("out/a.png").write_bytes(b"")
+    photo("out/b.jpg")  # of another program
+    assert drawn() == both
+
+    assert drawn("--quality", "60") == ["b.jpg"]  # nothing of a PNG depends on it
+    assert drawn("--quality", "60") == []
+    assert drawn("--format", "webp") == ["a.webp", "b.webp"]
+    assert drawn("--format", "webp") == []
+    assert drawn() == ["b.jpg"]
 
     retrained = load_pretrained(tiny_checkpoint)
     next(retrained.parameters()).add_(1)
     save_pretrained(retrained, "retrained")
     assert drawn("--model", "./retrained") == both
+
+
+def test_drawings_are_files_like_their_photos(here: Path, model: list[str]) -> None:
+    """JPEGs with all of their colours, and no larger than is of use."""
+    Path("in").mkdir()
+    grain = Image.merge("RGB", [Image.effect_noise((200, 150), 60)] * 3)
+    for name in ("a.jpg", "b.webp", "c.png", "d.bmp"):
+        grain.save(f"in/{name}")
+    for options, folder in (([], "out"), (["--format", "jpg", "--quality", "20"], "small")):
+        assert main(["translate", "in", "--to", "winter", "-o", folder, *options, *model]) == 0
+    assert files("out") == ["a.jpg", "b.webp", "c.png", "d.png"]
+    assert files("small") == ["a.jpg", "b.jpg", "c.jpg", "d.jpg"]
+    kinds = {"a.jpg": "JPEG", "b.webp": "WEBP", "c.png": "PNG"}
+    for name, kind in kinds.items():
+        with Image.open(f"out/{name}") as image:
+            assert image.format == kind
+            image.load()
+            if kind == "JPEG":
+                assert [layer[1:3] for layer in image.layer] == [(1, 1)] * 3  # type: ignore[attr-defined]
+    assert Path("small/a.jpg").stat().st_size < 0.5 * Path("out/a.jpg").stat().st_size
+
+    grain.save("e.jpg")
+    assert main(["interpolate", "e.jpg", "in/c.png", "--to", "winter", "--steps", "2", "-o", "path", *model]) == 0
+    assert files("path") == ["0000.jpg", "0001.jpg"]
+    assert main(["sample", "--format", "webp", "-o", "pairs", *model]) == 0
+    assert files("pairs") == ["0000_summer.webp", "0000_winter.webp"]
+
+
+@pytest.mark.parametrize(
+    "name", ["x" * 240 + ".jpg", "雪" * 83 + ".jpg", "雪" * 83 + "aa.jpg"], ids=["latin", "253 bytes", "255 bytes"]
+)
+def test_results_keep_names_that_disks_take(here: Path, model: list[str], name: str) -> None:
+    photo(f"in/{name}")
+    command = ["translate", "in", "--to", "winter", *model]
+    assert main([*command, "-o", "out"]) == 0
+    assert files("out") == [name]
+    assert main([*command, "--format", "webp", "-o", "other"]) == 0
+    (other,) = files("other")
+    assert other.removesuffix(".webp") in (name[:-4], name[:-5])
+    photo(f"in/{Path(name).with_suffix('.png')}")
+    assert main([*command, "--format", "png", "-o", "both"]) == 0
+    assert len({*files("both"), Path(name).with_suffix(".png").name}) == 2
+    partial = Path("out", f"{partial_name(Path('out', name))}.1-1.tmp")
+    partial.write_bytes(b"half")  # of a process that was killed
+    assert main([*command, "-o", "out"]) == 0
+    assert not partial.exists()
+
+
+@pytest.mark.parametrize(
+    ("command", "told"),
+    [
+        (["translate", "wide.png", "--to", "winter", "-o", "out.jpg"], "65501 x 1 pixels are too many for a JPEG"),
+        (["translate", "wide.png", "--to", "winter", "-o", "out", "--format", "webp"], "WEBP file, which holds 16383"),
+        (["sample", "--size", "1", "16384", "--format", "webp", "-o", "out"], "1 x 16384 pixels are too many"),
+        (["interpolate", "wide.png", "a.png", "--to", "winter", "--format", "jpg", "-o", "out"], "write a PNG"),
+    ],
+    ids=["jpg", "webp", "sample", "interpolate"],
+)
+def test_pictures_that_a_format_cannot_hold_are_not_drawn(here: Path, model, command, told, capsys, monkeypatch):
+    photo("wide.png", (65501, 1))
+    photo("a.png")
+    monkeypatch.setattr(Drawing, "__next__", lambda _: pytest.fail("it draws what cannot be saved"))
+    assert main([*command, *model]) == 1
+    lines = capsys.readouterr().err.splitlines()
+    assert [line for line in lines if told in line] == lines[-1:]
+
+
+def test_a_disk_that_is_full_ends_the_work_and_says_what_is_saved(here: Path, model, capsys, monkeypatch) -> None:
+    room = 2
+
+    def full(path: Path, data: bytes) -> None:
+        if len(files(str(path.parent))) == room:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
+        path.write_bytes(data)
+
+    monkeypatch.setattr(cli, "write_atomic", full)
+    for i in range(4):
+        photo(f"in/{i}.png")
+    assert main(["translate", "in", "--to", "winter", "-o", "out", *model]) == 1
+    out, err = capsys.readouterr()
+    assert out.startswith("2 of 4 drawn, 1 failed, stopped as there is no room")
+    assert err == "in/2.png: out/2.png: No space left on device.\n"
+    assert main(["interpolate", "in/0.png", "in/1.png", "--to", "winter", "-o", "path", *model]) == 1
+    assert capsys.readouterr().err == "path/0002.png: No space left on device. 2 of 8 pictures are saved.\n"
+    assert main(["sample", "--count", "3", "-o", "pairs", *model]) == 1
+    assert "2 of 6 pictures are saved." in capsys.readouterr().err
+
+
+def test_pictures_are_saved_as_they_are_made(here: Path, model: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is saved at the moment that a tile is drawn: all pictures before its own."""
+    saved, draw = [], Drawing.__next__
+    monkeypatch.setattr(Drawing, "__next__", lambda drawing: saved.append(len(files("out"))) or draw(drawing))
+    photo("a.png")
+    assert main(["interpolate", "a.png", "a.png", "--to", "winter", "--steps", "3", "-o", "out", *model]) == 0
+    assert sorted(set(saved)) == [0, 1, 2]
+    saved.clear()
+    shutil.rmtree("out")
+    assert main(["sample", "--count", "2", "-o", "out", *model]) == 0
+    assert sorted(set(saved)) == [0, 1, 2, 3]
 
 
 def test_a_drawing_named_as_a_file_is_always_made(
@@ -405,7 +523,12 @@ def test_nothing_of_a_photo_but_its_pixels_is_in_a_drawing(here: Path, model: li
     Path("in").mkdir()
     Image.new("RGB", (20, 12), "teal").save("in/a.jpg", exif=exif, comment=b"my garden")
     assert b"my garden" in Path("in/a.jpg").read_bytes()
-    assert main(["translate", "in", "--to", "winter", "-o", "out", *model]) == 0
+    for kind in ("jpg", "webp", "png"):
+        assert main(["translate", "in", "--to", "winter", "--format", kind, "-o", "out", *model]) == 0
+        assert b"my garden" not in Path("out", f"a.{kind}").read_bytes()
+        with Image.open(f"out/a.{kind}") as image:
+            assert not image.getexif()
+            assert not {"comment", "xmp", "icc_profile"} & image.info.keys()
     with Image.open("out/a.png") as image:
         image.load()
         assert not image.info

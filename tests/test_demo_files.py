@@ -174,3 +174,11 @@ def test_a_result_has_a_legal_name_whatever_its_domain_is_called(tmp_path, monke
     assert path.name.startswith("漢" * 33 + "-")
     assert len(path.name.encode()) <= 255
     assert not set('/:"') & set(path.name)
+
+
+def test_the_longest_names_of_photos_and_domains_are_saved(tmp_path, monkeypatch):
+    monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path))
+    path = Path(kept(b"picture", f"{'雪' * 50}-{'夜' * 40}-full.jpg"))
+    assert path.read_bytes() == b"picture"
+    assert path.name.startswith("雪" * 50)
+    assert path.suffix == ".jpg"

@@ -449,6 +449,26 @@ def test_bad_files_get_one_sentence_without_folders(content: bytes, message: str
     assert "\n" not in str(caught.value)
 
 
+def test_no_warning_of_a_library_is_shown_of_large_photos(tmp_path: Path) -> None:
+    """In a program of its own, since pytest has its own way with warnings."""
+    for name, size in {"95.png": (9_500, 10_000), "105.png": (10_500, 10_000)}.items():
+        (tmp_path / name).write_bytes(png_of_size(*size))
+    program = """
+import sys
+from unit.images import ImageError, load_image
+for path in sys.argv[1:]:
+    try:
+        load_image(path)
+    except ImageError as error:
+        print(error)
+"""
+    command = [sys.executable, "-c", program, tmp_path / "95.png", tmp_path / "105.png"]
+    run = subprocess.run(command, capture_output=True, text=True, cwd=Path(__file__).parent.parent)
+    assert run.stderr == ""
+    assert run.stdout.startswith("95.png is damaged")  # it is only a header
+    assert "105.png is too large: at most 100 million pixels" in run.stdout
+
+
 def test_what_is_not_a_file_at_all(tmp_path: Path) -> None:
     with pytest.raises(ImageError, match=r"There is no file away.jpg"):
         load_image(tmp_path / "away.jpg")

@@ -196,6 +196,49 @@ def test_interpolation_runs_from_one_translation_to_the_other(translator: Transl
     assert len({p.tobytes() for p in path}) == 5
 
 
+@pytest.mark.parametrize("layout", ["compact", "paper"])
+def test_latents_too_large_to_be_kept_are_made_anew(layout: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    translator = Translator(network(layout=layout), "cpu", torch.float32)
+    encode, shown = translator._model.encode, []
+    monkeypatch.setattr(translator._model, "encode", lambda *given: shown.append(given) or encode(*given))
+    monkeypatch.setattr(pipeline, "TILE", 64)
+
+    def path() -> list[Image.Image]:
+        shown.clear()
+        return translator.interpolate(photo(150, 130), photo(99, 99, seed=1), "winter", steps=3)
+
+    kept, once = path(), len(shown)
+    monkeypatch.setattr(pipeline, "LATENTS", 0)
+    anew = path()
+    assert len(shown) == 3 * once
+    assert all(difference(one, other) <= 1 for one, other in zip(kept, anew, strict=True))
+
+
+def test_the_first_tile_between_two_photos_does_not_wait_for_all_of_them(
+    translator: Translator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pipeline, "TILE", 64)
+    encode, shown = translator._model.encode, []
+    monkeypatch.setattr(translator._model, "encode", lambda *given: shown.append(given) or encode(*given))
+    path = translator.draw_path(photo(900, 40), photo(900, 40, seed=1), "winter", steps=2)
+    assert not shown
+    first = next(path)
+    next(first)
+    assert 0 < len(shown) < len(first)
+    assert same(first.finish(), translator.translate(photo(900, 40), "winter"))
+
+
+def test_pairs_are_drawn_one_after_the_other(translator: Translator, monkeypatch: pytest.MonkeyPatch) -> None:
+    decode, drawn = translator._model.decode, []
+    monkeypatch.setattr(translator._model, "decode", lambda *given: drawn.append(given) or decode(*given))
+    pairs = translator.draw_pairs(3, size=(30, 18), seed=4)
+    one, other = next(pairs)
+    assert not drawn
+    assert same(one.finish(), translator.sample(1, size=(30, 18), seed=4)[0][0])
+    assert same(other.finish(), translator.sample(1, size=(30, 18), seed=4)[0][1])
+    assert len(drawn) == 2 + 2 * 2
+
+
 def test_grey_domains() -> None:
     translator = Translator(network(channels_b=1), "cpu", torch.float32)
     assert translator.translate(photo(), "winter").mode == "L"

@@ -2,39 +2,41 @@
 
 import argparse
 import contextlib
+import errno
 import hashlib
-import io
+import itertools
 import os
 import re
 import signal
 import sys
 import tempfile
 import textwrap
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 
 import torch
 from PIL import Image
-from PIL.PngImagePlugin import PngInfo
 from torch.utils.flop_counter import FlopCounterMode
 from tqdm import tqdm  # type: ignore[import-untyped]
 
 from unit.faces import Box, centred, cut, find_faces, paste
-from unit.hub import CARD, CONFIG, WEIGHTS, find_checkpoint, load_pretrained, write_atomic
+from unit.formats import CHOICES, QUALITY, WRITABLE, check_size, encoded, has_quality, is_marked, suffix_like
+from unit.hub import CARD, CONFIG, WEIGHTS, find_checkpoint, load_pretrained, partial_name, write_atomic
 from unit.images import SUFFIXES, is_photo_folder, load_image
 from unit.latency import CONFIGS, SIZES, benchmark, page
 from unit.models.unit import UNIT, UNITConfig
 from unit.pipeline import Translator
-from unit.system import print_anything
+from unit.system import print_anything, short_name
+from unit.tiling import TiledImage
 
 CHECKPOINTS = Path("checkpoints")  # of the working folder, which is the checkout for most
-WRITABLE = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff")
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
 FAILURES = (ValueError, OSError, RuntimeError, MemoryError)  # of one picture or of a model; RuntimeError is PyTorch's
 
 EXAMPLES = """\
 examples:
   python -m unit translate garden.jpg --to winter -o garden_winter.png
-  python -m unit translate photos more/*.jpg --to winter -o winter_photos
+  python -m unit translate photos more/*.jpg --to winter -o winter_photos --format webp --quality 80
   python -m unit translate garden.jpg --to winter -o out --temperature 1 --grain 8 --seed 3
   python -m unit translate cat.jpg --to dog -o dog.png
   torchrun --nproc-per-node 8 -m unit translate photos --to winter -o winter_photos
@@ -46,6 +48,11 @@ examples:
 """
 
 TRANSLATE = """\
+formats:
+  A drawing is a JPEG if the photo is one, or is a HEIC or AVIF; a WebP if the photo is one; and else a PNG. --format
+  makes all of them the same; a name after -o says it by its ending. A photo may have 100 million pixels, a JPEG
+  65,500 and a WebP 16,383 a side.
+
 drawings that are there already:
   In a folder, a drawing made from the same photo (its bytes count, not its date) with the same model and options is
   left alone, so a run that was stopped goes on when it is started again. Any other file of that name is drawn anew;
@@ -97,11 +104,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def translate(options: argparse.Namespace) -> int:
     rank, world, local = _process()
-    jobs = _jobs(options.input, options.output)
+    _check_format(options, options.output.suffix if _names_file(options.output) else "")
+    jobs = _jobs(options.input, options.output, options.format)
     inputs = {_identity(source) for source, _ in jobs}  # of all processes, none of which may overwrite them
     share = jobs[rank::world]
     named = jobs[0][1] == options.output
-    drawn = failed = 0
+    drawn, failed, full = 0, 0, False
     with _told_to_stop() as told:
         translator = _translator(options, _gpu(local))
         _check_writable(options.output.parent if named else options.output)
@@ -110,53 +118,84 @@ def translate(options: argparse.Namespace) -> int:
         of_faces = translator.config.whole and options.face is not False
         settings = _settings(options, of_faces)
         _sweep({output for _, output in share})
-        todo = [job for job in share if named or options.again or not _is_drawn(*job, settings)]
+        todo = [job for job in share if named or options.again or not _is_drawn(*job, settings, options)]
         for source, output in tqdm(todo, unit="photo", disable=rank > 0 or None):  # None: no bar where nobody watches
             if told:
                 break
             try:
+                _check_result(output, inputs)
                 photo = load_image(source) if of_faces else None
                 box = _face(photo, source, always=bool(options.face)) if photo else None
                 drawing = translator.draw(
                     cut(photo, box) if photo and box else source,
                     options.to, temperature=options.temperature, grain=options.grain, seed=options.seed,
                 )  # fmt: skip
-                for _ in tqdm(drawing, unit="tile", leave=False, disable=rank > 0 or len(drawing) == 1 or None):
-                    pass
-                picture = paste(photo, drawing.image, box) if photo and box else drawing.image
-                _save(picture, output, inputs, b"" if named else _mark(source, settings))
+                check_size(photo.size if photo else drawing.size, output.suffix)
+                picture = _finished(drawing, quiet=rank > 0)
+                picture = paste(photo, picture, box) if photo and box else picture
+                _save(picture, output, options, b"" if named else _mark(source, output, settings, options))
                 drawn += 1
             except FAILURES as error:
                 failed += 1
                 tqdm.write(f"{source}: {_one_line(error)}", file=sys.stderr)
+                if full := isinstance(error, OSError) and error.errno in NO_ROOM:
+                    break
     if not named:
         facts = [
             f"{drawn} of {len(share)} drawn",
             f"{len(share) - len(todo)} were there already (--again draws them anew)" if len(todo) < len(share) else "",
             f"{failed} failed" if failed else "",
             "stopped by SIGTERM: the same command goes on" if told else "",
+            "stopped as there is no room: make some, and the same command goes on" if full else "",
         ]
         print(f"process {rank + 1} of {world}: " if world > 1 else "", ", ".join(filter(None, facts)), sep="")
     return 1 if failed and world == 1 and not told else 0
 
 
 def sample(options: argparse.Namespace) -> int:
+    suffix = CHOICES[options.format or "png"]
+    _check_format(options, suffix)
     translator = _translator(options)
     _check_writable(options.output)
-    for i, pair in enumerate(translator.sample(options.count, size=options.size, seed=options.seed)):
-        for name, image in zip(translator.domains, pair, strict=True):
-            _save(image, options.output / f"{i:04d}_{name}.png")
-    return 0
+    pairs = translator.draw_pairs(options.count, size=options.size, seed=options.seed)
+    drawings = (drawing for pair in pairs for drawing in pair)
+    names = [f"{i:04d}_{name}{suffix}" for i in range(options.count) for name in translator.domains]
+    return _draw_all(drawings, names, options)
 
 
 def interpolate(options: argparse.Namespace) -> int:
+    suffix = CHOICES[options.format] if options.format else suffix_like(options.first)
+    _check_format(options, suffix)
     translator = _translator(options)
     _check_writable(options.output)
-    images = translator.interpolate(options.first, options.second, options.to, options.steps)
-    inputs = {_identity(options.first), _identity(options.second)}
-    for i, image in enumerate(images):
-        _save(image, options.output / f"{i:04d}.png", inputs)
+    drawings = translator.draw_path(options.first, options.second, options.to, options.steps)
+    names = [f"{i:04d}{suffix}" for i in range(options.steps)]
+    return _draw_all(drawings, names, options, {_identity(options.first), _identity(options.second)})
+
+
+def _draw_all(
+    drawings: Iterable[TiledImage], names: Sequence[str], options: argparse.Namespace, inputs: Collection[object] = ()
+) -> int:
+    """Draw pictures of one size and save each, as `names` says, before the next is begun. Returns the exit status."""
+    paths = [options.output / name for name in names]
+    for path in paths:
+        _check_result(path, inputs)
+    saved = 0
+    try:
+        for path, drawing in zip(paths, tqdm(drawings, total=len(paths), unit="picture", disable=None), strict=True):
+            check_size(drawing.size, path.suffix)
+            _save(_finished(drawing), path, options)
+            saved += 1
+    except OSError as error:
+        return _complain(f"{_one_line(error)} {saved} of {len(paths)} pictures are saved.", 1)
     return 0
+
+
+def _finished(drawing: TiledImage, *, quiet: bool = False) -> Image.Image:
+    """The drawing, once it is done; until then, a bar of its tiles for whoever watches."""
+    for _ in tqdm(drawing, unit="tile", leave=False, disable=quiet or len(drawing) == 1 or None):
+        pass
+    return drawing.image
 
 
 def info(options: argparse.Namespace) -> int:
@@ -235,6 +274,11 @@ def _parser() -> argparse.ArgumentParser:
     size.add_argument("--size", type=_count, nargs=2, metavar=("W", "H"), help="pixels (default: the training crops')")
     target = argparse.ArgumentParser(add_help=False)
     target.add_argument("--to", required=True, metavar="DOMAIN", help="the domain to draw in, for example winter")
+    result = argparse.ArgumentParser(add_help=False)
+    result.add_argument("--format", choices=CHOICES, help="of the drawings (default: like the photo; png without one)")
+    result.add_argument(
+        "--quality", type=_percent, metavar="1..100", help=f"of JPEG and WebP: less is smaller (default: {QUALITY})"
+    )
 
     def command(name: str, help: str, *parents: argparse.ArgumentParser, epilog: str = "") -> argparse.ArgumentParser:
         return commands.add_parser(
@@ -247,8 +291,9 @@ def _parser() -> argparse.ArgumentParser:
         )
 
     c = command(
-        "translate", "draw photos, or all photos of folders, in the other domain", target, seed, epilog=TRANSLATE
-    )
+        "translate", "draw photos, or all photos of folders, in the other domain", target, seed, result,
+        epilog=TRANSLATE,
+    )  # fmt: skip
     c.add_argument("input", type=Path, nargs="+", help="picture or folder")
     c.add_argument("-o", "--output", type=Path, required=True, help="a folder; or a file, for one picture")
     c.add_argument(
@@ -262,12 +307,12 @@ def _parser() -> argparse.ArgumentParser:
     c.add_argument("--again", action="store_true", help="draw what is there already anew")
     c.set_defaults(run=translate)
 
-    c = command("sample", "draw pairs of pictures from nothing but noise", seed, size)
+    c = command("sample", "draw pairs of pictures from nothing but noise", seed, size, result)
     c.add_argument("--count", type=_count, default=1, help="number of pairs (default: 1)")
     c.add_argument("-o", "--output", type=Path, required=True, help="a folder")
     c.set_defaults(run=sample)
 
-    c = command("interpolate", "go from one photo to another through the latent space", target)
+    c = command("interpolate", "go from one photo to another through the latent space", target, result)
     c.add_argument("first", type=Path)
     c.add_argument("second", type=Path)
     c.add_argument("--steps", type=_count, default=8, help="number of pictures (default: 8)")
@@ -309,6 +354,13 @@ def _count(text: str) -> int:
     number = int(text)
     if number < 1:
         raise argparse.ArgumentTypeError("must be 1 or more")
+    return number
+
+
+def _percent(text: str) -> int:
+    number = _count(text)
+    if number > 100:
+        raise argparse.ArgumentTypeError("must be 100 or less")
     return number
 
 
@@ -374,9 +426,25 @@ def _default_model(target: str | None = None) -> Path:
     return able[0]
 
 
-def _jobs(inputs: Sequence[Path], output: Path) -> list[tuple[Path, Path]]:
+def _names_file(output: Path) -> bool:
+    """Whether -o is the name of one picture, and not of a folder."""
+    return output.suffix.lower() in SUFFIXES | WRITABLE.keys() and not output.is_dir()
+
+
+def _check_format(options: argparse.Namespace, suffix: str) -> None:
+    """Raise UsageError for what contradicts itself. suffix: of the results; empty if each may have another."""
+    asked = CHOICES[options.format] if options.format else ""
+    if suffix and suffix.lower() not in WRITABLE:
+        raise UsageError(f"-o {options.output}: no drawing can be written as {suffix}; take {', '.join(WRITABLE)}.")
+    if suffix and asked and WRITABLE[suffix.lower()] != WRITABLE[asked]:
+        raise UsageError(f"-o {options.output} and --format {options.format} contradict each other: leave out one.")
+    if options.quality and (kind := suffix or asked) and not has_quality(kind):
+        raise UsageError(f"--quality is for jpg and webp, and this would be {kind[1:]}: leave it out, or name another.")
+
+
+def _jobs(inputs: Sequence[Path], output: Path, kind: str | None = None) -> list[tuple[Path, Path]]:
     """Every picture and the file its drawing goes to. No two go to the same file."""
-    names_file = output.suffix.lower() in WRITABLE and not output.is_dir()
+    names_file = _names_file(output)
     if names_file and (len(inputs) > 1 or inputs[0].is_dir()):
         raise UsageError(f"-o {output} is one file, and there may be several pictures: name a folder.")
     if names_file:
@@ -388,10 +456,8 @@ def _jobs(inputs: Sequence[Path], output: Path) -> list[tuple[Path, Path]]:
 
     jobs: dict[Path, Path] = {}
     for source, relative in _pictures(inputs, output):
-        target = output / relative.with_suffix(".png")
-        while target in jobs:  # tree.jpg and tree.png
-            target = target.with_name(f"{target.stem}_{source.suffix[1:]}.png")
-        jobs[target] = source
+        suffix = CHOICES[kind] if kind else suffix_like(source)
+        jobs[next(path for path in _targets(output / relative, suffix) if path not in jobs)] = source
     left_out = sum(_is_heic(path) for source in inputs if source.is_dir() for path in source.rglob("*"))
     advice = f"{left_out} HEIC pictures cannot be read and are left out: pip install pillow-heif" if left_out else ""
     if not jobs:
@@ -413,6 +479,12 @@ def _pictures(inputs: Sequence[Path], output: Path) -> Iterator[tuple[Path, Path
             for name in sorted(files):
                 if not name.startswith(".") and Path(name).suffix.lower() in SUFFIXES:
                     yield Path(where, name), Path(where, name).relative_to(source)
+
+
+def _targets(photo: Path, suffix: str) -> Iterator[Path]:
+    """What the drawing of a photo can be called, the best first: of tree.jpg and tree.png, one is tree_png."""
+    for tag in itertools.chain(("", f"_{photo.suffix[1:]}"), (f"_{number}" for number in itertools.count(2))):
+        yield photo.with_name(short_name(photo.stem, f"{tag}{suffix}"))
 
 
 def _is_heic(path: Path) -> bool:
@@ -450,24 +522,25 @@ def _settings(options: argparse.Namespace, of_faces: bool) -> bytes:
     return digest.digest()
 
 
-def _mark(source: Path, settings: bytes) -> bytes:
+def _mark(source: Path, output: Path, settings: bytes, options: argparse.Namespace) -> bytes:
     """What a drawing ends with: a checksum of photo and settings, 32 characters that tell nothing of either."""
-    return hashlib.blake2b(settings + source.read_bytes(), digest_size=16).hexdigest().encode()
+    quality = bytes([options.quality or QUALITY]) if has_quality(output.suffix) else b""
+    return hashlib.blake2b(settings + quality + source.read_bytes(), digest_size=16).hexdigest().encode()
 
 
-def _is_drawn(source: Path, output: Path, settings: bytes) -> bool:
-    """Whether `output` is the drawing of `source`, and whole: the mark has its place at the very end."""
-    with contextlib.suppress(OSError), output.open("rb") as file:
-        file.seek(-48, os.SEEK_END)  # after the mark there are 16 bytes: its CRC, and the chunk that ends every PNG
-        return file.read(32) == _mark(source, settings)
+def _is_drawn(source: Path, output: Path, settings: bytes, options: argparse.Namespace) -> bool:
+    """Whether `output` is the drawing of `source`, and whole."""
+    with contextlib.suppress(OSError):
+        return output.exists() and is_marked(output, _mark(source, output, settings, options))
     return False
 
 
 def _sweep(outputs: Collection[Path]) -> None:
     """Remove what killed processes left half written of these files (see `write_atomic`)."""
+    begun = {output.with_name(partial_name(output)) for output in outputs}
     for folder in {output.parent for output in outputs}:
         for partial in folder.glob(".*.tmp"):
-            if folder / partial.name[1:].rsplit(".", 2)[0] in outputs:
+            if folder / partial.name.rsplit(".", 2)[0] in begun:
                 partial.unlink(missing_ok=True)
 
 
@@ -481,15 +554,17 @@ def _check_writable(folder: Path) -> None:
         raise UsageError(f"-o {folder} cannot be written to ({error.strerror}): choose another folder.") from None
 
 
-def _save(image: Image.Image, path: Path, inputs: Collection[object] = (), mark: bytes = b"") -> None:
+def _check_result(path: Path, inputs: Collection[object]) -> None:
+    """Make the folder of a result. Raises ValueError and OSError, before it is drawn, where it could not be saved."""
     if _identity(path) in inputs:
         raise ValueError(f"{path} is an input and would be overwritten: choose another -o.")
     path.parent.mkdir(parents=True, exist_ok=True)
-    data, chunks = io.BytesIO(), PngInfo()
-    if mark:  # in a chunk whose name, by its small and capital letters, asks programs that edit pictures to drop it
-        chunks.add(b"unIT", mark, after_idat=True)
-    image.save(data, Image.registered_extensions()[path.suffix.lower()], quality=95, pnginfo=chunks)
-    write_atomic(path, data.getvalue())
+    with contextlib.suppress(FileNotFoundError):
+        path.stat()  # which raises another OSError for a name that is too long for this disk
+
+
+def _save(image: Image.Image, path: Path, options: argparse.Namespace, mark: bytes = b"") -> None:
+    write_atomic(path, encoded(image, path.suffix, options.quality or QUALITY, mark))
 
 
 def _front_matter(card: Path) -> str:

@@ -21,6 +21,7 @@ from safetensors import SafetensorError
 from torch import Tensor
 
 from unit.models.unit import UNIT, UNITConfig
+from unit.system import NAME_BYTES, short_name
 
 CONFIG, WEIGHTS, CARD, METRICS = "config.json", "model.safetensors", "README.md", "metrics.json"
 DISCRIMINATORS = "discriminators.safetensors"  # for those who train on; translating does without
@@ -138,13 +139,23 @@ def checkpoint_files(folder: Path) -> dict[str, bytes]:
 
 
 def write_atomic(path: Path, data: bytes) -> None:
-    """Write a file so that whoever looks sees all of the old one or all of the new one."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}-{threading.get_ident()}.tmp")
+    """Write a file so that whoever looks sees all of the old one or all of the new one.
+
+    Raises OSError, which names that file and not the one that is written first.
+    """
+    temporary = path.with_name(f"{partial_name(path)}.{os.getpid()}-{threading.get_ident()}.tmp")
     try:
         temporary.write_bytes(data)
         os.replace(temporary, path)
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, str(path)) from error
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def partial_name(path: Path) -> str:
+    """How a file that is half written begins, before the numbers of its process: not longer than a disk takes."""
+    return f".{short_name(path.name, longest=NAME_BYTES - 50)}"
 
 
 def _download(repo: str, revision: str | None, patterns: Sequence[str]) -> Path:

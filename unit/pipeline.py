@@ -26,6 +26,8 @@ PIECE = 2**30
 BYTES = {"paper": 12, "master2018": 28}  # for each pixel and unit of dim: measured in float32, at dim 32 and 64
 OVERLAP = 256  # pixels: pieces differ in colour, as their statistics do, and one changes into the next over so many
 
+LATENTS = 2**30  # bytes: the latents of two photos that are kept from picture to picture; larger ones are made anew
+
 Noise = Callable[[Window], Tensor]  # rows and columns of the latent -> (1, 4 dim, rows, columns)
 
 
@@ -109,13 +111,8 @@ class Translator:
         a = self._domain(domain)
         photo, size = self._photo(image)
         x = self._pad(photo, self._channels(a))
-        h, w = self._latent_shape(x.shape)
-        mean = torch.empty(1, 4 * self.config.dim, h, w, device=self.device, dtype=self.dtype)
-        parts = _piece(*x.shape) if self._reach is None else self._tiles(x.shape, TILE, self._reach)
-        for tile in parts:
-            part = self._encode(x, tile.seen, a)
-            slice_window(mean, self._latent(tile.core)).copy_(slice_window(part, self._latent(tile.kept)))
-        return Latent(mean, x.crop, size)
+        height, width = x.shape
+        return Latent(self._kept(x, a)((slice(0, height), slice(0, width))), x.crop, size)
 
     @torch.inference_mode()
     def decode(
@@ -127,7 +124,7 @@ class Translator:
         that is blended of pieces.
         """
         b = self._domain(target)
-        return self._decode(latent, b, self._noise(_sides(latent.mean), temperature, grain, _generator(seed)))
+        return self._decode(latent, b, self._noise(_sides(latent.mean), temperature, grain, _generator(seed))).finish()
 
     @torch.inference_mode()
     def walk(
@@ -155,7 +152,7 @@ class Translator:
                 return None
             return lambda window: math.cos(t) * eta_0(window) + math.sin(t) * eta_1(window)
 
-        return (self._decode(latent, b, noise(2 * math.pi * step / steps)) for step in range(steps))
+        return (self._decode(latent, b, noise(2 * math.pi * step / steps)).finish() for step in range(steps))
 
     @torch.inference_mode()
     def translate(
@@ -218,6 +215,20 @@ class Translator:
         are the same whatever n is.
         temperature, grain: of the noise, as in `translate`. At 1 and 1 it is the paper's prior N(0, I).
         """
+        pairs = self.draw_pairs(n, size=size, temperature=temperature, grain=grain, seed=seed)
+        return [(x_a.finish(), x_b.finish()) for x_a, x_b in pairs]
+
+    @torch.inference_mode()
+    def draw_pairs(
+        self,
+        n: int = 1,
+        *,
+        size: tuple[int, int] | None = None,
+        temperature: float = 1.0,
+        grain: int = 1,
+        seed: int | None = None,
+    ) -> Iterator[tuple[TiledImage, TiledImage]]:
+        """The pairs of `sample`, one after the other and each tile by tile: for those who want to save each at once."""
         width, height = size or (self.config.image_size, self.config.image_size)
         if n < 1 or width < 1 or height < 1:
             raise ValueError(f"cannot draw {n} pairs of {width} x {height} pixels: every number must be 1 or more")
@@ -228,7 +239,7 @@ class Translator:
         h, w = self._latent_shape(blank.shape)
         origin = Latent(torch.zeros(1).expand(1, 4 * self.config.dim, h, w), blank.crop, (width, height))
         etas = (self._noise((h, w), temperature, grain, generator) for _ in range(n))
-        return [(self._decode(origin, "a", eta), self._decode(origin, "b", eta)) for eta in etas]
+        return ((self._decode(origin, "a", eta), self._decode(origin, "b", eta)) for eta in etas)
 
     @torch.inference_mode()
     def interpolate(self, image_0: Photo, image_1: Photo, target: str, steps: int = 8) -> list[Image.Image]:
@@ -236,14 +247,28 @@ class Translator:
 
         Both photos are of the other domain. The second is scaled and cropped to the size of the first.
         """
+        return [drawing.finish() for drawing in self.draw_path(image_0, image_1, target, steps)]
+
+    @torch.inference_mode()
+    def draw_path(self, image_0: Photo, image_1: Photo, target: str, steps: int = 8) -> Iterator[TiledImage]:
+        """The pictures of `interpolate`, one after the other and each tile by tile, in memory that has a limit.
+
+        The photos are read, and what `interpolate` raises is raised, before this returns. Nothing is drawn yet.
+        """
         if steps < 1:
             raise ValueError(f"steps is {steps}: it counts pictures, so it must be 1 or more")
         b = self._domain(target)
-        source = self.domains[b == "a"]
-        first = load_image(image_0)
-        here = self.encode(first, source)
-        there = self.encode(ImageOps.fit(load_image(image_1), first.size), source)
-        return [self._decode(here.lerp(there, step / max(steps - 1, 1)), b, None) for step in range(steps)]
+        a = _other(b)
+        first, size = self._photo(image_0)
+        second, _ = self._photo(ImageOps.fit(load_image(image_1), size))
+        x, y = (self._pad(photo, self._channels(a)) for photo in (first, second))
+        here, there = self._mean(x, a), self._mean(y, a)
+
+        def between(t: float) -> Callable[[Window], Tensor]:
+            return lambda seen: self._send(torch.lerp(here(seen), there(seen), t))
+
+        places = (step / max(steps - 1, 1) for step in range(steps))
+        return (self._draw(between(t), None, b, x.shape, x.crop, size) for t in places)
 
     def _translate(
         self,
@@ -263,13 +288,38 @@ class Translator:
     def _encode(self, x: Padded, seen: Window, a: Domain) -> Tensor:
         return self._model.encode(self._send(x[seen]), a).mean
 
-    def _decode(self, latent: Latent, b: Domain, eta: Noise | None) -> Image.Image:
+    def _mean(self, x: Padded, a: Domain) -> Callable[[Window], Tensor]:
+        """The latent of one of two photos that are drawn many times: kept, if there is room for both.
+
+        Otherwise each picture encodes them again, tile by tile or in the pieces that `translate` takes.
+        """
+        small = 2 * 4 * self.config.dim * math.prod(self._latent_shape(x.shape)) * self.dtype.itemsize <= LATENTS
+        if small and (self._reach is not None or math.prod(x.shape) <= piece(self.config) ** 2):
+            return self._kept(x, a)
+        return lambda seen: self._encode(x, seen, a)
+
+    def _kept(self, x: Padded, a: Domain) -> Callable[[Window], Tensor]:
+        """The latent of a photo, of which each tile is made when a window first needs it, and then kept."""
+        h, w = self._latent_shape(x.shape)
+        mean = torch.empty(1, 4 * self.config.dim, h, w, device=self.device, dtype=self.dtype)
+        left = _piece(*x.shape) if self._reach is None else self._tiles(x.shape, TILE, self._reach)
+
+        def window(wanted: Window) -> Tensor:
+            for tile in [tile for tile in left if _overlap(tile.core, wanted)]:
+                part = self._encode(x, tile.seen, a)
+                slice_window(mean, self._latent(tile.core)).copy_(slice_window(part, self._latent(tile.kept)))
+                left.remove(tile)
+            return slice_window(mean, self._latent(wanted))
+
+        return window
+
+    def _decode(self, latent: Latent, b: Domain, eta: Noise | None) -> TiledImage:
         def mean(seen: Window) -> Tensor:
             return self._send(slice_window(latent.mean, self._latent(seen)))
 
         h, w = _sides(latent.mean)
         shape = self.config.downsampling * h, self.config.downsampling * w
-        return self._draw(mean, eta, b, shape, latent.crop, latent.size).finish()
+        return self._draw(mean, eta, b, shape, latent.crop, latent.size)
 
     def _draw(
         self,
@@ -376,6 +426,10 @@ def piece(config: UNITConfig) -> int:
 def _piece(height: int, width: int) -> list[Tile]:
     """A single tile of it all."""
     return tiles(height, width, max(height, width), 0)
+
+
+def _overlap(one: Window, other: Window) -> bool:
+    return all(s.start < o.stop and o.start < s.stop for s, o in zip(one, other, strict=True))
 
 
 def _sides(x: Tensor) -> tuple[int, int]:

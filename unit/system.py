@@ -44,6 +44,9 @@ def _whether_or_not_heard() -> Iterator[None]:
             raise
 
 
+NAME_BYTES = 255  # how long a file's name can be on nearly every disk: bytes, of which a Chinese character takes three
+
+
 def print_anything() -> None:
     """From now on, what is printed never ends the work: a terminal may be unable to show a name, or be closed."""
     for name in ("stdout", "stderr"):
@@ -79,3 +82,10 @@ def lock(file: IO[Any], *, wait: bool = False) -> bool:
         except (BlockingIOError, PermissionError):
             return False
     return True
+
+
+def short_name(stem: str, ending: str = "", longest: int = NAME_BYTES) -> str:
+    """stem + ending as the name of a file, with as much of the stem as `longest` bytes hold."""
+    while stem and len(os.fsencode(stem + ending)) > longest:
+        stem = stem[:-1]
+    return stem + ending

@@ -23,10 +23,11 @@ from PIL import Image
 from unit.demo.i18n import Words
 from unit.demo.service import UploadedImage, UserError
 from unit.demo.visualize import film
+from unit.formats import LONGEST
 from unit.hub import write_atomic
+from unit.system import short_name
 
 LOSSLESS = 4_000_000  # pixels: larger results are saved as JPEG, since a PNG of a poster takes a minute and 100 MB
-JPEG_SIDE = 65_500  # pixels: longer than that no JPEG can be
 SECONDS = 3  # of a film
 NAME_LENGTH, NAME_BYTES = 50, 100  # of what a photo is called, so that there is room for what its results add to it
 NOT_UPLOADED = "This is not an uploaded picture: upload the file first."
@@ -64,7 +65,7 @@ def plain_name(file: str) -> str:
 def saved(image: Image.Image, name: str) -> str:
     """The picture as a file called `name`, for the browser."""
     file = io.BytesIO()
-    if image.width * image.height <= LOSSLESS or max(image.size) > JPEG_SIDE:
+    if image.width * image.height <= LOSSLESS or max(image.size) > LONGEST["JPEG"]:
         image.save(file, "PNG", compress_level=1)  # of photos no larger than at 6, and four times as quick
         return kept(file.getvalue(), f"{name}.png")
     image.save(file, "JPEG", quality=95, subsampling=0)
@@ -81,7 +82,8 @@ def kept(data: bytes, name: str) -> str:
     Gradio's own function for it writes an equal file again, while a browser may be reading the first.
     """
     folder = hashlib.blake2b(data, digest_size=32).hexdigest()
-    path = Path(get_upload_folder(), folder, strip_invalid_filename_characters(name))  # domains are called anything
+    stem, dot, ending = strip_invalid_filename_characters(name).rpartition(".")  # domains may be called anything
+    path = Path(get_upload_folder(), folder, short_name(stem, f"{dot}{ending}"))
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         if path.exists():
