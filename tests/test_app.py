@@ -66,6 +66,8 @@ def test_the_page_of_one_model(seasons, tmp_path):
     assert page["model"]["visible"] is False
     assert [label for label, _ in page["direction"]["choices"]] == [TO_WINTER, TO_SUMMER]
     assert (page["result_ab"]["label"], page["result_ba"]["label"]) == (TO_WINTER, TO_SUMMER)
+    # The camera's photos would be stored and drawn as nobody else sees what is on them.
+    assert [page[box]["webcam_options"]["mirror"] for box in ("photo", "photo_2")] == [False, False]
 
 
 def test_the_page_of_two_models_offers_both(checkpoints):
