@@ -28,6 +28,7 @@ import gradio as gr
 import safehttpx
 from PIL import Image
 
+from unit.checkpoint import CheckpointError
 from unit.demo import zerogpu as zero
 from unit.demo.api import add_api
 from unit.demo.files import forget_in, own_folder, saved
@@ -36,7 +37,7 @@ from unit.demo.model_info import credits
 from unit.demo.page import CSS, Example, Page, Stock
 from unit.demo.service import Mistake, Studio, Upload
 from unit.demo.visualize import thumbnail
-from unit.hub import CheckpointError, find_checkpoint
+from unit.hub import find_checkpoint
 from unit.pipeline import Translator
 
 

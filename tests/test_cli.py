@@ -16,8 +16,8 @@ from PIL import Image
 
 from unit import UNIT, Translator, UNITConfig, __main__, load_pretrained, save_pretrained
 from unit.__main__ import flops, main
+from unit.checkpoint import write_atomic
 from unit.faces import Box, centred, cut, paste
-from unit.hub import write_atomic
 
 ROOT = Path(__file__).parent.parent
 

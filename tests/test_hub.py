@@ -13,7 +13,8 @@ from hub_server import Clients, Hub, Repo
 from safetensors.torch import load_file, save_file
 
 from unit import UNIT, UNITConfig, load_pretrained, save_pretrained
-from unit.hub import CheckpointError, find_checkpoint
+from unit.checkpoint import CheckpointError
+from unit.hub import find_checkpoint
 
 pytest_plugins = ["hub_server"]
 TINY = UNITConfig(dim=4, n_res=1, n_res_shared=2, domain_a="dog", domain_b="cat", channels_b=1, image_size=64)
@@ -169,7 +170,7 @@ def test_a_configuration_asks_for_no_memory_that_the_weights_do_not_fill(
     dim: int, broken: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     built = []
-    monkeypatch.setattr("unit.hub.UNIT", lambda config: built.append(UNIT(config)) or built[0])
+    monkeypatch.setattr("unit.checkpoint.UNIT", lambda config: built.append(UNIT(config)) or built[0])
     config = json.loads((broken / "config.json").read_text())
     (broken / "config.json").write_text(json.dumps(config | {"dim": dim, "n_res": 64, "n_res_shared": 64}))
     with pytest.raises(CheckpointError, match=r"does not fit its config\.json"):
@@ -217,7 +218,7 @@ def load_all(cases: list[tuple[str, str | None]]) -> str:
         f"for source, revision in {cases}:\n"
         "    try:\n"
         "        print(unit.load_pretrained(source, revision=revision).config.domain_a)\n"
-        "    except unit.hub.CheckpointError as error:\n"
+        "    except unit.checkpoint.CheckpointError as error:\n"
         "        print(error)\n"
     )
 

@@ -26,7 +26,7 @@ from tests.test_train import assert_same, one_batch
 from train.checkpointer import _UMASK, TrainState, checkpoints, read_newest
 from train.config import TrainConfig
 from train.loop import Diverged, SideWork, compile_networks, save, schedule, train, train_step, update
-from unit.hub import save_pretrained
+from unit.checkpoint import save_pretrained
 from unit.models.unit import UNIT
 
 

@@ -12,7 +12,7 @@ from torchvision.utils import save_image
 from tqdm import tqdm
 
 from train.checkpointer import TrainState
-from unit.hub import write_atomic
+from unit.checkpoint import write_atomic
 
 
 class Log:

@@ -20,7 +20,8 @@ from torch.utils.checkpoint import checkpoint
 
 from train.config import TrainConfig
 from train.parallel import device_of, distributed, rank
-from unit.hub import DISCRIMINATORS, find_checkpoint, load_pretrained
+from unit.checkpoint import DISCRIMINATORS
+from unit.hub import find_checkpoint, load_pretrained
 from unit.models.discriminator import (
     Discriminators,
     FeatureProjection,

@@ -33,7 +33,7 @@ from train.parallel import (
     told_to_stop,
     world,
 )
-from unit.hub import check_config
+from unit.checkpoint import check_config
 from unit.losses import discriminator_gan, generator_gan, perceptual, r1_penalty, weighted_sum
 from unit.models.discriminator import real_and_fake
 from unit.models.unit import UNITOutput

@@ -19,8 +19,9 @@ from PIL.PngImagePlugin import PngInfo
 from torch.utils.flop_counter import FlopCounterMode
 from tqdm import tqdm  # type: ignore[import-untyped]
 
+from unit.checkpoint import CARD, CONFIG, WEIGHTS, write_atomic
 from unit.faces import Box, centred, cut, find_faces, paste
-from unit.hub import CARD, CONFIG, WEIGHTS, find_checkpoint, load_pretrained, write_atomic
+from unit.hub import find_checkpoint, load_pretrained
 from unit.images import SUFFIXES, is_photo_folder, load_image
 from unit.latency import CONFIGS, SIZES, benchmark, page
 from unit.models.unit import UNIT, UNITConfig

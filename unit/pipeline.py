@@ -86,7 +86,7 @@ class Translator:
         device: str | torch.device | None = None,
         dtype: torch.dtype | None = None,
     ) -> "Translator":
-        """A folder, or a repository "owner/name" of the Hugging Face Hub. Raises `unit.hub.CheckpointError`."""
+        """A folder, or a repository "owner/name" of the Hugging Face Hub. Raises `unit.checkpoint.CheckpointError`."""
         return cls(load_pretrained(source, revision=revision), device, dtype)
 
     @property

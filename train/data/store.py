@@ -24,7 +24,7 @@ import PIL
 from PIL import Image
 from tqdm import tqdm
 
-from unit.hub import write_atomic
+from unit.checkpoint import write_atomic
 from unit.images import FORMATS, ImageError, load_image
 
 RATIO = (4 / 5, 5 / 4)  # of a crop's width to its height

@@ -34,7 +34,8 @@ from train.eval.metrics import Measured, Probe, fid, fit_probe, kid, mean_lab, o
 from train.eval.results import Row, table
 from train.parallel import device_of
 from train.publish.card import write_card
-from unit.hub import METRICS, load_pretrained, write_atomic
+from unit.checkpoint import METRICS, write_atomic
+from unit.hub import load_pretrained
 from unit.images import ImageError, load_image, pad_to_multiple, to_tensor
 from unit.models.unit import UNIT, Domain
 from unit.pipeline import Translator, border, memory_format

@@ -11,7 +11,7 @@ from huggingface_hub import EvalResult, ModelCardData
 
 from train.config import TrainConfig, presets
 from train.eval.results import table
-from unit.hub import CARD, METRICS, write_atomic
+from unit.checkpoint import CARD, METRICS, write_atomic
 
 TRAINING, SAMPLES = "training.json", "samples.jpg"  # with the measures, what a card is made of, in its folder
 REPO = "owner/name"  # stands for the repository until it is known (train/publish/push.py)

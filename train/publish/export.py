@@ -21,7 +21,8 @@ from train.config import TrainConfig
 from train.data.crops import held_out_photos
 from train.data.source import DataError, redact_path
 from train.publish.card import SAMPLES, TRAINING, UNKNOWN, complete, read_json, write_card
-from unit.hub import DISCRIMINATORS, METRICS, WEIGHTS, load_pretrained, save_pretrained, write_atomic
+from unit.checkpoint import DISCRIMINATORS, METRICS, WEIGHTS, save_pretrained, write_atomic
+from unit.hub import load_pretrained
 from unit.images import to_image
 from unit.models.unit import UNIT, Domain, UNITConfig
 

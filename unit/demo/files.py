@@ -19,10 +19,10 @@ import gradio as gr
 from gradio.utils import get_upload_folder
 from PIL import Image
 
+from unit.checkpoint import write_atomic
 from unit.demo.i18n import Words
 from unit.demo.service import Mistake, Upload
 from unit.demo.visualize import film
-from unit.hub import write_atomic
 
 LOSSLESS = 4_000_000  # pixels: larger results are saved as JPEG, since a PNG of a poster takes a minute and 100 MB
 JPEG_SIDE = 65_500  # pixels: longer than that no JPEG can be

@@ -5,7 +5,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-from unit.hub import CARD, METRICS
+from unit.checkpoint import CARD, METRICS
 from unit.pipeline import Translator
 
 
