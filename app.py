@@ -38,7 +38,7 @@ from unit.demo.page import CSS, Example, Page, Stock
 from unit.demo.service import Mistake, Studio, Upload
 from unit.demo.visualize import thumbnail
 from unit.hub import find_checkpoint
-from unit.pipeline import Translator
+from unit.pipeline import Sampling, Translator
 
 
 async def fetch_nothing(*_: Any, **__: Any) -> NoReturn:
@@ -85,7 +85,7 @@ def find_models(checkpoints: Path, repos: list[str]) -> tuple[dict[str, Translat
         models, _ = load({config.parent.name: config.parent for config in sorted(checkpoints.glob("*/config.json"))})
         # The page begins with what takes any photo, and of that with what has the most examples.
         photos = {name: len(example_files(checkpoints / name)) for name in models}
-        models = dict(sorted(models.items(), key=lambda model: (model[1].config.whole, -photos[model[0]])))
+        models = dict(sorted(models.items(), key=lambda model: (model[1].config.aligned, -photos[model[0]])))
     return models, notice
 
 
@@ -132,7 +132,7 @@ def first_drawings(studio: Studio, examples: Iterable[Example]) -> dict[str, tup
     for name, translator in studio.models.items():
         example = next((example for example in examples if example.model == name), None)
         if example is None:
-            (drawings[name],) = translator.sample(1, size=(64, 48), temperature=2, grain=8, seed=0)
+            (drawings[name],) = translator.sample(1, Sampling(2, 8, 0), size=(64, 48))
         else:
             view = studio.view(Upload(str(example.photo), name), example.direction, name)
             drawing, photo = view.draw(view.target), view.whole() if view.face else None

@@ -14,10 +14,10 @@ import pytest
 import torch
 from PIL import Image
 
-from unit import UNIT, Translator, UNITConfig, __main__, load_pretrained, save_pretrained
-from unit.__main__ import flops, main
+from unit import UNIT, Sampling, Translator, UNITConfig, cli, load_pretrained, save_pretrained
 from unit.checkpoint import write_atomic
-from unit.faces import Box, centred, cut, paste
+from unit.cli import flops, main
+from unit.faces import Box, centred, crop_box, paste
 
 ROOT = Path(__file__).parent.parent
 
@@ -74,7 +74,7 @@ def test_noise_options_reach_the_translator(here: Path, model: list[str], tiny_c
     source = photo("a.png")
     noise = ["--temperature", "1.5", "--grain", "2", "--seed", "7"]
     assert main(["translate", "a.png", "--to", "summer", "-o", "b.png", *noise, *model]) == 0
-    expected = Translator.from_pretrained(tiny_checkpoint).translate(source, "summer", temperature=1.5, grain=2, seed=7)
+    expected = Translator.from_pretrained(tiny_checkpoint).translate(source, "summer", Sampling(1.5, 2, 7))
     assert Image.open("b.png").tobytes() == expected.tobytes()
 
 
@@ -82,7 +82,7 @@ def test_noise_options_reach_the_translator(here: Path, model: list[str], tiny_c
 def of_faces(tmp_path: Path) -> Path:
     """A model of faces, too small to draw any."""
     torch.manual_seed(0)
-    config = UNITConfig(dim=4, n_res=1, whole=True, image_size=32, domain_a="cat", domain_b="dog")
+    config = UNITConfig(dim=4, n_res=1, aligned=True, image_size=32, domain_a="cat", domain_b="dog")
     save_pretrained(UNIT(config), tmp_path / "of-faces")
     return tmp_path / "of-faces"
 
@@ -103,9 +103,9 @@ def test_the_face_step_comes_by_itself(here: Path, of_faces: Path, monkeypatch: 
             (Box(40, 4, 32), "never.png", ["--no-face"]),
         ):
             if options != ["--face"]:
-                monkeypatch.setattr(__main__, "find_faces", lambda image: [Box(40, 4, 32), Box(2, 2, 16)])
+                monkeypatch.setattr(cli, "find_faces", lambda image: [Box(40, 4, 32), Box(2, 2, 16)])
             assert main([*command, "-o", name, *options]) == 0
-            drawn = translator.from_pretrained(of_faces).translate(cut(before, box), "dog")
+            drawn = translator.from_pretrained(of_faces).translate(crop_box(before, box), "dog")
             expected = whole if name == "never.png" else paste(before, drawn, box).tobytes()
             assert Image.open(name).tobytes() == expected
     for options in ([], ["--no-face"]):  # another picture, so it is drawn again
@@ -141,7 +141,7 @@ def test_a_folder_that_cannot_be_made_is_said_before_the_work(here: Path, model,
 
 
 def test_heic_photos_without_a_reader_and_thumbnails_of_systems(here: Path, model, capsys, monkeypatch) -> None:
-    monkeypatch.setattr(__main__, "SUFFIXES", frozenset({".jpg", ".png"}))
+    monkeypatch.setattr(cli, "SUFFIXES", frozenset({".jpg", ".png"}))
     for name in ("in/a.jpg", "in/@eaDir/a.jpg/SYNOPHOTO_THUMB_M.jpg", "in/__MACOSX/a.jpg"):
         photo(name)
     Path("in/b.HEIC").write_bytes(b"heic")
@@ -209,7 +209,7 @@ def test_drawings_are_no_input_of_the_next_run(here: Path, model: list[str]) -> 
 def test_sample_and_interpolate(here: Path, model: list[str], tiny_checkpoint: Path) -> None:
     assert main(["sample", "--count", "2", "--size", "30", "18", "--seed", "4", "-o", "pairs", *model]) == 0
     assert files("pairs") == ["0000_summer.png", "0000_winter.png", "0001_summer.png", "0001_winter.png"]
-    expected = Translator.from_pretrained(tiny_checkpoint).sample(2, size=(30, 18), seed=4)
+    expected = Translator.from_pretrained(tiny_checkpoint).sample(2, Sampling(1, seed=4), size=(30, 18))
     assert Image.open("pairs/0001_winter.png").tobytes() == expected[1][1].tobytes()
 
     one, two = photo("a.png"), photo("b.png", (50, 9), "red")
@@ -279,13 +279,13 @@ def test_failures_are_status_1(here: Path, model: list[str], capsys: pytest.Capt
     assert main(["translate", "a.png", "--to", "winter", "-o", "out", "--model", "./empty"]) == 1
     assert capsys.readouterr().err == "./empty is not a checkpoint: it has no config.json.\n"
     assert main(["translate", "a.png", "--to", "winter", "-o", "x", "--temperature", "-1", *model]) == 1
-    assert capsys.readouterr().err == "a.png: temperature is -1.0: it must be 0 or more\n"
+    assert capsys.readouterr().err == "temperature is -1.0: it must be 0 or more\n"  # once, not for each photo
 
 
 def test_the_only_checkpoint_is_the_default(
     here: Path, tiny_checkpoint: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(__main__, "CHECKPOINTS", here / "checkpoints")
+    monkeypatch.setattr(cli, "CHECKPOINTS", here / "checkpoints")
     assert main(["info"]) == 2
     assert capsys.readouterr().err == "say which model to use with --model (in checkpoints: none).\n"
     shutil.copytree(tiny_checkpoint, here / "checkpoints" / "seasons")
@@ -298,7 +298,7 @@ def test_the_only_checkpoint_is_the_default(
 def test_of_several_checkpoints_the_one_that_draws_the_domain_is_the_default(
     here: Path, tiny_checkpoint: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(__main__, "CHECKPOINTS", here / "checkpoints")
+    monkeypatch.setattr(cli, "CHECKPOINTS", here / "checkpoints")
     photo("a.png")
     shutil.copytree(tiny_checkpoint, here / "checkpoints" / "seasons")
     zoo = UNITConfig(dim=4, n_res=1, domain_a="cat", domain_b="dog")
@@ -503,4 +503,4 @@ def test_processes_take_gpus_in_turn(monkeypatch: pytest.MonkeyPatch) -> None:
     """On a machine that says it has two; to name a device needs no driver."""
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
-    assert [str(__main__._gpu(local)) for local in range(3)] == ["cuda:0", "cuda:1", "cuda:0"]
+    assert [str(cli._gpu(local)) for local in range(3)] == ["cuda:0", "cuda:1", "cuda:0"]

@@ -20,7 +20,7 @@ from torch.utils.checkpoint import checkpoint
 
 from train.config import TrainConfig
 from train.parallel import device_of, distributed, rank
-from unit.checkpoint import DISCRIMINATORS
+from unit.checkpoint import DISCRIMINATORS, upgraded
 from unit.hub import find_checkpoint, load_pretrained
 from unit.models.discriminator import (
     Discriminators,
@@ -183,13 +183,14 @@ class TrainState:
                 raise ValueError(f"no checkpoint in {self.config.run_dir} can be read: move them away to start anew.")
             return None
         path, tensors, metadata = newest
-        learnt_from = json.loads(metadata["config"])["data"]
+        options = json.loads(metadata["config"])
+        options["model"], learnt_from = upgraded(options["model"]), options["data"]
         if learnt_from != self.config.data and self.config.run_dir == TrainConfig.run_dir:
             raise ValueError(
                 f"{self.config.run_dir}, where runs go that have no --run-dir, holds one on {learnt_from}. "
                 f"Choose a --run-dir for this one on {self.config.data}."
             )
-        changed = differences(json.loads(metadata["config"]), json.loads(self.config.to_json()))
+        changed = differences(options, json.loads(self.config.to_json()))
         self.changes = f", with other options: {', '.join(changed)}" if changed else ""
         self._load(tensors, path)
         for damaged in (later for later in checkpoints(self.config.run_dir) if later.name > path.name and rank() == 0):
@@ -251,6 +252,8 @@ os.umask(_UMASK)
 def start_from(source: str, model: UNIT) -> None:
     """Give `model` the weights of an exported one, grown if need be. Raises ValueError if it is not built alike."""
     other = load_pretrained(source)
+    if not isinstance(other, UNIT):
+        raise ValueError(f"--init {source} is no UNIT, and this run trains one.")
     weights, layout = other.state_dict(), other.config.layout
     if (layout, model.config.layout) == ("compact", "compact8"):
         weights, layout = model.state_dict() | grow(weights, other.config.n_res), "compact8"

@@ -3,6 +3,6 @@
 from unit.checkpoint import save_pretrained
 from unit.hub import load_pretrained
 from unit.models.unit import UNIT, UNITConfig
-from unit.pipeline import Translator
+from unit.pipeline import Sampling, Translator
 
-__all__ = ["UNIT", "Translator", "UNITConfig", "load_pretrained", "save_pretrained"]
+__all__ = ["UNIT", "Sampling", "Translator", "UNITConfig", "load_pretrained", "save_pretrained"]

@@ -8,7 +8,7 @@ import json
 import os
 import re
 import threading
-from dataclasses import asdict
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, get_args, get_type_hints
 
@@ -17,7 +17,8 @@ import torch
 from safetensors import SafetensorError
 from torch import Tensor
 
-from unit.models.unit import UNIT, UNITConfig
+from unit.models import MODELS
+from unit.models.protocol import Model, ModelConfig
 
 CONFIG, WEIGHTS, CARD, METRICS = "config.json", "model.safetensors", "README.md", "metrics.json"
 DISCRIMINATORS = "discriminators.safetensors"  # for those who train on; translating does without
@@ -26,8 +27,7 @@ NEEDED = CONFIG, WEIGHTS, CARD
 FILES = (CONFIG, WEIGHTS, DISCRIMINATORS, CARD, METRICS, "metrics.md", "samples.jpg", "training.json")
 
 # Sizes a real network can have. A file that asks for more would only exhaust the memory.
-_ALLOWED = {
-    "format": range(1, UNITConfig.format + 1),
+_ALLOWED: dict[str, Sequence[int]] = {
     "channels_a": (1, 3),
     "channels_b": (1, 3),
     "image_size": range(4, 4097),
@@ -42,7 +42,7 @@ class CheckpointError(ValueError):
 
 
 def save_pretrained(
-    model: UNIT, folder: str | Path, *, dtype: torch.dtype = torch.float16, card: str | None = None
+    model: Model, folder: str | Path, *, dtype: torch.dtype = torch.float16, card: str | None = None
 ) -> None:
     """Write `model` to `folder`, with `card` as its README.md. No file is ever seen half written.
 
@@ -55,7 +55,7 @@ def save_pretrained(
         raise CheckpointError(f"{bad} has values that are not finite numbers in {dtype}: it was not saved.")
     files = {
         WEIGHTS: safetensors.torch.save(state, metadata={"format": "pt"}),
-        CONFIG: (json.dumps(asdict(model.config), indent=2) + "\n").encode(),
+        CONFIG: (json.dumps(vars(model.config), indent=2) + "\n").encode(),
     }
     if card is not None:
         files[CARD] = card.encode()
@@ -65,7 +65,7 @@ def save_pretrained(
         write_atomic(folder / name, data)
 
 
-def load(folder: Path, name: str | None = None) -> UNIT:
+def load(folder: Path, name: str | None = None) -> Model:
     """A folder -> the network: float32, on the CPU, eval mode, no gradients.
 
     Args:
@@ -77,11 +77,11 @@ def load(folder: Path, name: str | None = None) -> UNIT:
     """
     name = name or folder.resolve().name
     config = _read_config(folder / CONFIG, name)
+    _, model_class = MODELS[config.model]
     # Weights are drawn at random only to be replaced. On the meta device nothing is, but to draw nothing there, PyTorch
     # imports its compiler, which takes two seconds: worth it where drawing takes longer, or more memory than there is.
-    large = config.dim > 64 or config.n_res + config.n_res_shared > 8
-    with torch.random.fork_rng(devices=[]), torch.device("meta" if large else "cpu"):
-        model = UNIT(config)
+    with torch.random.fork_rng(devices=[]), torch.device("meta" if config.large else "cpu"):
+        model: Model = model_class(config)
     state = _read_weights(folder / WEIGHTS, name)
     _check_same(state, model.state_dict(), name)
     model.load_state_dict(state, assign=True)
@@ -105,42 +105,58 @@ def write_atomic(path: Path, data: bytes) -> None:
         temporary.unlink(missing_ok=True)
 
 
-def _read_config(path: Path, name: str) -> UNITConfig:
+def _read_config(path: Path, name: str) -> Any:
     where = f"{CONFIG} of {name}"
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as error:
         raise CheckpointError(f"{where} is not readable as JSON.") from error
-    if not isinstance(values, dict) or values.get("model") != UNITConfig.model:
-        raise CheckpointError(f'{where} is not of this program: it does not say "model": "{UNITConfig.model}".')
+    if not isinstance(values, dict) or "model" not in values:
+        raise CheckpointError(f'{where} is not of this program: it has no "model".')
+    if (model := values["model"]) not in (names := list(MODELS)):
+        known = " and ".join(names)
+        raise CheckpointError(f"{where} is of a model {str(model)[:40]!r}, and this program knows {known}: update it.")
+    config_class, _ = MODELS[model]
     version = values.get("format", 1)
-    if type(version) is int and version > UNITConfig.format:
-        raise CheckpointError(f"{where} has format {version}, newer than {UNITConfig.format}: update this program.")
-    if unknown := [field for field in values if field not in get_type_hints(UNITConfig)]:
+    if type(version) is int and version > config_class.format:
+        raise CheckpointError(f"{where} has format {version}, newer than {config_class.format}: update this program.")
+    values = upgraded(values)
+    if unknown := [field for field in values if field not in get_type_hints(config_class)]:
         raise CheckpointError(f"{where} has an unknown field {unknown[0][:40]!r}.")
-    config = UNITConfig(**values)
+    config = config_class(**values)
     check_config(config, where)
     return config
 
 
-def check_config(config: UNITConfig, where: str = "The configuration") -> None:
+def upgraded(config: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields of a config.json, or of a run's model, as this version writes them.
+
+    Format 1 of a UNIT has `whole` where format 2 has `aligned`.
+    """
+    version = config.get("format", 1)
+    if config.get("model") != "unit" or (type(version), version) != (int, 1):
+        return dict(config)
+    return {"aligned" if name == "whole" else name: value for name, value in config.items()} | {"format": 2}
+
+
+def check_config(config: ModelConfig, where: str = "The configuration") -> None:
     """Raises CheckpointError, which begins with `where`, for a value that no saved network may have."""
-    types = get_type_hints(UNITConfig)
-    for field, value in asdict(config).items():
-        _check_field(where, field, value, types[field])
-    if config.domain_a == config.domain_b:
-        raise CheckpointError(f"{where} gives both domains the name {config.domain_a}.")
+    types = get_type_hints(type(config))
+    allowed = _ALLOWED | {"format": range(1, getattr(type(config), "format", 1) + 1)}
+    for field, value in vars(config).items():
+        _check_field(where, field, value, types[field], allowed.get(field))
+    if config.domains[0] == config.domains[1]:
+        raise CheckpointError(f"{where} gives both domains the name {config.domains[0]}.")
 
 
-def _check_field(where: str, field: str, value: Any, kind: Any) -> None:
+def _check_field(where: str, field: str, value: Any, kind: Any, allowed: Sequence[int] | None) -> None:
     expected = None
     if choices := get_args(kind):
         if value not in choices:
             expected = "one of " + ", ".join(choices)
     elif type(value) is not kind:  # not isinstance: True is no number of channels
         expected = {int: "a whole number", str: "a text", bool: "true or false"}[kind]
-    elif field in _ALLOWED and value not in _ALLOWED[field]:
-        allowed = _ALLOWED[field]
+    elif allowed and value not in allowed:
         expected = f"from {allowed[0]} to {allowed[-1]}" if isinstance(allowed, range) else "1 or 3"
     elif field.startswith("domain") and not re.fullmatch(r"[\w .+()-]{0,39}\w", value):  # it becomes part of file names
         expected = "a short name"

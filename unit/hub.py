@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 from unit import checkpoint
 from unit.checkpoint import CONFIG, DISCRIMINATORS, FILES, METRICS, NEEDED, CheckpointError
-from unit.models.unit import UNIT
+from unit.models.protocol import Model
 
 WAITS = (2, 4, 8, 16, 32)  # seconds before each new attempt to upload
 T = TypeVar("T")
@@ -20,7 +20,7 @@ class PushError(ValueError):
     """Something could not be uploaded. The message is one sentence that says why, and what to do."""
 
 
-def load_pretrained(source: str | Path, *, revision: str | None = None) -> UNIT:
+def load_pretrained(source: str | Path, *, revision: str | None = None) -> Model:
     """A folder, or a repository "owner/name" of the Hub -> the network: float32, on the CPU, eval mode, no gradients.
 
     Args:

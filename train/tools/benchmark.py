@@ -23,7 +23,8 @@ from train.data.crops import UnpairedBatches, check_data
 from train.eval.evaluate import hardware
 from train.loop import Views, check_numbers, compile_networks, generator_losses, train_step, zoom
 from unit.losses import discriminator_gan, weighted_sum
-from unit.models.blocks import FoldedUpConv, FoldedUpConv5
+from unit.models.folded import FoldedUpConv, FoldedUpConv5
+from unit.models.protocol import Code
 from unit.pipeline import memory_format
 
 
@@ -33,7 +34,7 @@ def plain_step(state: TrainState, x_a: Tensor, x_b: Tensor) -> None:
 
     with torch.no_grad():
         q_a, q_b = model.encode(x_a, "a"), model.encode(x_b, "b")
-        x_ba, x_ab = model.decode(q_b.sample(), "a"), model.decode(q_a.sample(), "b")
+        x_ba, x_ab = model.decode(Code(q_b.sample()), "a"), model.decode(Code(q_a.sample()), "b")
         seen_a, seen_b, seen_ba, seen_ab = (state.look(x) for x in zoom(config.zoom, x_a, x_b, x_ba, x_ab))
     discriminator.requires_grad_(True)
     d_loss = discriminator_gan(discriminator(seen_a, seen_b), discriminator(seen_ba, seen_ab), config.gan_loss)

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from unit.checkpoint import CARD, METRICS
+from unit.models.unit import UNITConfig
 from unit.pipeline import Translator
 
 
@@ -13,14 +14,15 @@ def facts(translator: Translator, folder: Path | None) -> str:
     """The network in some lines and the table of its measures, from `folder`/metrics.json if that can be read."""
     config = translator.config
     a, b = translator.domains
-    lines = [
-        f"- **Draws** {a} as {b} and {b} as {a}, and each as itself.",
-        f"- **Network**: {translator.parameters / 1e6:.1f} million parameters for both domains, layout "
-        f"`{config.layout}`; the last {_blocks(config.n_res_shared)} of both encoders and the first of both decoders "
-        "are shared.",
-        f"- **Latent**: {4 * config.dim} numbers for every {config.downsampling} x {config.downsampling} pixels.",
-        f"- **Trained on** crops of {config.image_size} pixels.",
-    ]
+    lines = [f"- **Draws** {a} as {b} and {b} as {a}, and each as itself."]
+    if isinstance(config, UNITConfig):
+        lines += [
+            f"- **Network**: {translator.parameters / 1e6:.1f} million parameters for both domains, layout "
+            f"`{config.layout}`; the last {_blocks(config.n_res_shared)} of both encoders and the first of both "
+            "decoders are shared.",
+            f"- **Latent**: {4 * config.dim} numbers for every {config.downsampling} x {config.downsampling} pixels.",
+        ]
+    lines.append(f"- **Trained on** crops of {config.image_size} pixels.")
     return "\n".join([*lines, "", measures(folder)])
 
 

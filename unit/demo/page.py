@@ -35,7 +35,7 @@ from unit.demo.service import (
 from unit.demo.visualize import difference, heat_map, thumbnail
 from unit.demo.zerogpu import gpu
 from unit.faces import outline
-from unit.pipeline import Latent
+from unit.pipeline import EncodedImage, Sampling
 
 FRAMES = 24  # of a film
 PROGRESS = gr.Progress()  # as the default of a parameter, this asks Gradio for a bar
@@ -434,7 +434,7 @@ class Page:
     ) -> Iterator[Any]:  # fmt: skip
         """A film around the photo's latent that ends where it began."""
         chosen, view = noise(temperature, grain, seed), self.view(*settings)
-        steps = view.translator.walk(view.latent(), view.target, FRAMES, **chosen)
+        steps = view.translator.walk(view.latent(), view.target, FRAMES, Sampling(**chosen))
         yield from self.filmed(steps, FRAMES, f"{view.name}-{view.target}-walk", progress)
 
     @for_people
@@ -463,7 +463,9 @@ class Page:
         file = saved_film(frames + frames[-2:0:-1] * and_back, name)
         yield file, gr.DownloadButton(value=file, interactive=True)
 
-    def between_latents(self, photo_2: Any, drawn_in: str, *settings: Any) -> tuple[View, Latent, Latent, str]:
+    def between_latents(
+        self, photo_2: Any, drawn_in: str, *settings: Any
+    ) -> tuple[View, EncodedImage, EncodedImage, str]:
         _, direction, name, *_ = settings
         if photo_2 is None:
             raise Mistake("Please add a second photo.")
@@ -477,7 +479,7 @@ class Page:
         translator, chosen = self.studio.translator(name), noise(temperature, grain, seed)
         count = int(number("Number of pairs", count, 1, MAX_COUNT))
         with enough_memory():
-            pairs = translator.sample(count, size=(DREAM_SIDE, DREAM_SIDE), **chosen)
+            pairs = translator.sample(count, Sampling(**chosen), size=(DREAM_SIDE, DREAM_SIDE))
         return [
             (saved(picture, f"dream-{i}-{domain}"), f"{i}: {self.words(domain)}")
             for i, pair in enumerate(pairs, 1)
