@@ -31,6 +31,7 @@ with no_proxy():  # Gradio prepares to send when it is imported, and fails where
     import safehttpx
 from PIL import Image
 
+from unit.checkpoint import CheckpointError
 from unit.demo import zerogpu as zero
 from unit.demo.api import add_api, misnamed
 from unit.demo.files import PoliteBlocks, forget_in, own_folder, saved
@@ -39,9 +40,9 @@ from unit.demo.model_info import credits
 from unit.demo.page import CSS, Example, Page, PageAssets
 from unit.demo.service import DemoService, UploadedImage, UserError
 from unit.demo.visualize import thumbnail
-from unit.hub import CheckpointError, find_checkpoint
+from unit.hub import find_checkpoint
 from unit.messages import Message
-from unit.pipeline import Translator
+from unit.pipeline import Sampling, Translator
 
 
 async def fetch_nothing(*_: Any, **__: Any) -> NoReturn:
@@ -90,7 +91,7 @@ def find_models(checkpoints: Path, repos: list[str]) -> tuple[dict[str, Translat
         models, _ = load({config.parent.name: config.parent for config in sorted(checkpoints.glob("*/config.json"))})
         # The page begins with what takes any photo, and of that with what has the most examples.
         photos = {name: len(example_files(checkpoints / name)) for name in models}
-        models = dict(sorted(models.items(), key=lambda model: (model[1].config.whole, -photos[model[0]])))
+        models = dict(sorted(models.items(), key=lambda model: (model[1].config.aligned, -photos[model[0]])))
     return models, Message(text, {"missing": ", ".join(missing)}) if missing else None
 
 
@@ -137,7 +138,7 @@ def first_drawings(service: DemoService, examples: Iterable[Example]) -> dict[st
     for name, translator in service.models.items():
         example = next((example for example in examples if example.model == name), None)
         if example is None:
-            (drawings[name],) = translator.sample(1, size=(64, 48), temperature=2, grain=8, seed=0)
+            (drawings[name],) = translator.sample(1, Sampling(2, 8, 0), size=(64, 48))
         else:
             request = service.request(UploadedImage(str(example.photo), name), example.direction, name)
             drawing, photo = request.draw(request.target), request.whole() if request.face else None

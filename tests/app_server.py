@@ -39,7 +39,7 @@ def checkpoints(tiny_checkpoint: Path, tmp_path_factory: pytest.TempPathFactory)
     shutil.copytree(tiny_checkpoint, folder / "seasons")
     shutil.copytree(tiny_checkpoint, folder / "zoo")
     config = json.loads((folder / "zoo" / "config.json").read_text())
-    faces = {"domain_a": "cat", "domain_b": "dog", "whole": True, "image_size": 32}
+    faces = {"domain_a": "cat", "domain_b": "dog", "aligned": True, "image_size": 32}
     (folder / "zoo" / "config.json").write_text(json.dumps({**config, **faces}))
     write_photo(folder / "seasons" / "examples" / "a-summer_meadow.jpg")
     write_photo(folder / "seasons" / "examples" / "winter-lake.jpg", (96, 96))

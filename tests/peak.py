@@ -9,7 +9,7 @@ from pathlib import Path
 
 import torch
 
-from unit import Translator
+from unit import Sampling, Translator
 
 
 def status(field: str) -> int:
@@ -21,7 +21,7 @@ def status(field: str) -> int:
 def main(checkpoint: str, photo: str, domain: str, temperature: float) -> None:
     translator = Translator.from_pretrained(checkpoint, device="cpu", dtype=torch.float32)
     before, start = status("VmRSS"), time.monotonic()
-    drawing = translator.draw(photo, domain, temperature=temperature, seed=0)
+    drawing = translator.draw(photo, domain, Sampling(temperature, seed=0))
     image = drawing.finish()
     print(
         f"{image.width} x {image.height}, {len(drawing)} tiles, {time.monotonic() - start:.0f} seconds", file=sys.stderr

@@ -16,7 +16,7 @@ from PIL import Image, ImageChops
 
 import app
 from unit.demo.service import SIDE, DemoService
-from unit.pipeline import Translator
+from unit.pipeline import Sampling, Translator
 
 pytest_plugins = ["app_server"]
 TO_WINTER, TO_SUMMER = "summer → winter", "winter → summer"
@@ -172,7 +172,7 @@ def test_curl_can_do_it_too(app_url, seasons, photo, tmp_path):
     last = curl("-N", f"{app_url}/gradio_api/call/translate/{event}").decode().strip().splitlines()[-1]
     (drawn,) = json.loads(last.removeprefix("data: "))
     (tmp_path / "drawn.png").write_bytes(curl(drawn["url"]))
-    assert same(tmp_path / "drawn.png", seasons.translate(photo, "winter", temperature=1, seed=3))
+    assert same(tmp_path / "drawn.png", seasons.translate(photo, "winter", Sampling(1, seed=3)))
 
 
 def test_translate_of_another_model(client, photo):

@@ -5,7 +5,8 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from unit.models.blocks import FoldedUpConv, FoldedUpConv5, LayerNorm2d, PreNormResBlock, UpConv, Upsample2
+from unit.models.blocks import LayerNorm2d, PreNormResBlock
+from unit.models.folded import FoldedUpConv, FoldedUpConv5, UpConv, Upsample2
 
 
 def test_upsample2_is_nearest_neighbour():

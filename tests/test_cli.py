@@ -15,10 +15,10 @@ import pytest
 import torch
 from PIL import Image
 
-from unit import UNIT, Translator, UNITConfig, cli, load_pretrained, save_pretrained
+from unit import UNIT, Sampling, Translator, UNITConfig, cli, load_pretrained, save_pretrained
+from unit.checkpoint import partial_name, write_atomic
 from unit.cli import flops, main
-from unit.faces import Box, centred, cut, paste
-from unit.hub import partial_name, write_atomic
+from unit.faces import Box, centred, crop_box, paste
 from unit.tiling import Drawing
 
 ROOT = Path(__file__).parent.parent
@@ -76,7 +76,7 @@ def test_noise_options_reach_the_translator(here: Path, model: list[str], tiny_c
     source = photo("a.png")
     noise = ["--temperature", "1.5", "--grain", "2", "--seed", "7"]
     assert main(["translate", "a.png", "--to", "summer", "-o", "b.png", *noise, *model]) == 0
-    expected = Translator.from_pretrained(tiny_checkpoint).translate(source, "summer", temperature=1.5, grain=2, seed=7)
+    expected = Translator.from_pretrained(tiny_checkpoint).translate(source, "summer", Sampling(1.5, 2, 7))
     assert Image.open("b.png").tobytes() == expected.tobytes()
 
 
@@ -84,7 +84,7 @@ def test_noise_options_reach_the_translator(here: Path, model: list[str], tiny_c
 def of_faces(tmp_path: Path) -> Path:
     """A model of faces, too small to draw any."""
     torch.manual_seed(0)
-    config = UNITConfig(dim=4, n_res=1, whole=True, image_size=32, domain_a="cat", domain_b="dog")
+    config = UNITConfig(dim=4, n_res=1, aligned=True, image_size=32, domain_a="cat", domain_b="dog")
     save_pretrained(UNIT(config), tmp_path / "of-faces")
     return tmp_path / "of-faces"
 
@@ -107,7 +107,7 @@ def test_the_face_step_comes_by_itself(here: Path, of_faces: Path, monkeypatch: 
             if options != ["--face"]:
                 monkeypatch.setattr(cli, "find_faces", lambda image: [Box(40, 4, 32), Box(2, 2, 16)])
             assert main([*command, "-o", name, *options]) == 0
-            drawn = translator.from_pretrained(of_faces).translate(cut(before, box), "dog")
+            drawn = translator.from_pretrained(of_faces).translate(crop_box(before, box), "dog")
             expected = whole if name == "never.png" else paste(before, drawn, box).tobytes()
             assert Image.open(name).tobytes() == expected
     for options in ([], ["--no-face"]):  # another picture, so it is drawn again
@@ -214,7 +214,7 @@ def test_drawings_are_no_input_of_the_next_run(here: Path, model: list[str]) -> 
 def test_sample_and_interpolate(here: Path, model: list[str], tiny_checkpoint: Path) -> None:
     assert main(["sample", "--count", "2", "--size", "30", "18", "--seed", "4", "-o", "pairs", *model]) == 0
     assert files("pairs") == ["0000_summer.png", "0000_winter.png", "0001_summer.png", "0001_winter.png"]
-    expected = Translator.from_pretrained(tiny_checkpoint).sample(2, size=(30, 18), seed=4)
+    expected = Translator.from_pretrained(tiny_checkpoint).sample(2, Sampling(1, seed=4), size=(30, 18))
     assert Image.open("pairs/0001_winter.png").tobytes() == expected[1][1].tobytes()
 
     one, two = photo("a.png"), photo("b.png", (50, 9), "red")
@@ -291,7 +291,7 @@ def test_failures_are_status_1(here: Path, model: list[str], capsys: pytest.Capt
     assert main(["translate", "a.png", "--to", "winter", "-o", "out", "--model", "./empty"]) == 1
     assert capsys.readouterr().err == "./empty is not a checkpoint: it has no config.json.\n"
     assert main(["translate", "a.png", "--to", "winter", "-o", "x", "--temperature", "-1", *model]) == 1
-    assert capsys.readouterr().err == "a.png: temperature is -1.0: it must be 0 or more\n"
+    assert capsys.readouterr().err == "temperature is -1.0: it must be 0 or more\n"  # once, not for each photo
 
 
 @pytest.mark.parametrize("error", [MemoryError(), torch.OutOfMemoryError("CUDA out of memory. Tried ...")])

@@ -18,7 +18,7 @@ from train.loop import train
 from train.state import TrainState
 from train.step import train_step
 from train.tools.plan import plan
-from unit import UNIT, Translator, UNITConfig
+from unit import UNIT, Sampling, Translator, UNITConfig
 from unit.models.architectures import LAYOUTS
 from unit.pipeline import memory_format
 
@@ -144,7 +144,7 @@ def test_pictures_are_those_of_the_cpu(layout):
     model = UNIT(UNITConfig(layout=layout, dim=8, domain_a="summer", domain_b="winter"))
     photo = Image.fromarray(np.random.default_rng(0).integers(0, 256, (200, 150, 3), np.uint8))
     here, there = (
-        np.asarray(Translator(model, device, torch.float32).translate(photo, "winter", temperature=0.5, seed=3), float)
+        np.asarray(Translator(model, device, torch.float32).translate(photo, "winter", Sampling(0.5, seed=3)), float)
         for device in ("cuda", "cpu")
     )
     assert abs(here - there).max() <= 1  # the noise is drawn on the CPU; what is left is rounding

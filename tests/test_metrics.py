@@ -11,13 +11,13 @@ from torchmetrics.image.kid import KernelInceptionDistance
 
 from train.eval.metrics import (
     Measured,
+    feature_distance,
     fid,
     fit_probe,
     kid,
     mean,
     mean_lab,
     outside,
-    perceptual,
     resample,
     share,
     weave,
@@ -153,9 +153,9 @@ def test_perceptual_distance_is_one_minus_cosine() -> None:
     y = x.clone()
     y[1, :, 0] = torch.tensor([0.6, 0.8, 0.0])[:, None]  # the upper half of the second picture, cosine 0.6
     z = -x[:, :, :1, :1]
-    assert perceptual([x], [x]).tolist() == [0, 0]
-    assert perceptual([x], [y]).tolist() == pytest.approx([0, 0.2])
-    assert perceptual([x, z], [y, -z]).tolist() == pytest.approx([1, 1.1])
+    assert feature_distance([x], [x]).tolist() == [0, 0]
+    assert feature_distance([x], [y]).tolist() == pytest.approx([0, 0.2])
+    assert feature_distance([x, z], [y, -z]).tolist() == pytest.approx([1, 1.1])
 
 
 def test_the_probe_is_the_minimum_and_weighs_domains_alike() -> None:

@@ -17,9 +17,10 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
-from unit import UNIT, Translator, UNITConfig, noise, pipeline, save_pretrained
+from unit import UNIT, Sampling, Translator, UNITConfig, noise, pipeline, save_pretrained
 from unit.images import ImageError, to_image, to_tensor
 from unit.models.architectures import LAYOUTS
+from unit.pipeline import PRIOR
 from unit.tiling import TiledImage, tiles
 
 CONFIG = UNITConfig(dim=4, n_res=1, domain_a="summer", domain_b="winter", image_size=32)
@@ -68,11 +69,11 @@ def test_every_verb_keeps_the_size(layout: Any, size: tuple[int, int]) -> None:
     image = photo(*size)
     drawn = [
         translator.translate(image, "winter"),
-        translator.translate(image, "summer", temperature=1, grain=3, seed=1),
+        translator.translate(image, "summer", Sampling(1, 3, 1)),
         translator.reconstruct(image, "winter"),
         *translator.cycle(image, "winter"),
         *translator.interpolate(image, photo(20, 30), "summer", steps=2),
-        *translator.sample(size=size, seed=1)[0],
+        *translator.sample(sampling=Sampling(1, seed=1), size=size)[0],
     ]
     assert [(d.size, d.mode) for d in drawn] == [(size, "RGB")] * 9
 
@@ -137,7 +138,7 @@ def test_impossible_numbers(translator: Translator) -> None:
         {"temperature": 1, "seed": 2**64},
     ):
         with pytest.raises(ValueError, match="must"):
-            translator.translate(photo(), "winter", **bad)  # type: ignore[arg-type]
+            Sampling(**bad)  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="steps is 0"):
         translator.interpolate(photo(), photo(), "winter", steps=0)
     with pytest.raises(ValueError, match="every number must be 1 or more"):
@@ -150,7 +151,7 @@ def test_impossible_numbers(translator: Translator) -> None:
 
 def test_a_seed_is_a_picture(translator: Translator) -> None:
     def draw(**noise: Any) -> Image.Image:
-        return translator.translate(photo(), "winter", **noise)
+        return translator.translate(photo(), "winter", Sampling(**noise))
 
     assert same(draw(temperature=1, seed=3), draw(temperature=1, seed=3))
     assert not same(draw(temperature=1, seed=3), draw(temperature=1, seed=4))
@@ -158,7 +159,7 @@ def test_a_seed_is_a_picture(translator: Translator) -> None:
     assert not same(draw(temperature=1), draw(temperature=1))
     assert same(draw(seed=3), draw())  # no temperature, no noise
     assert not same(draw(temperature=1, seed=3), draw())
-    (one,), two = translator.sample(seed=5), translator.sample(2, seed=5)
+    (one,), two = (translator.sample(n, Sampling(1, seed=5)) for n in (1, 2))
     assert same(one[0], two[0][0])
     assert same(one[1], two[0][1])
     assert not same(two[0][0], two[1][0])
@@ -166,7 +167,7 @@ def test_a_seed_is_a_picture(translator: Translator) -> None:
 
 def test_noise_leaves_the_global_dice_alone(translator: Translator) -> None:
     before = torch.random.get_rng_state()
-    translator.translate(photo(), "winter", temperature=1, seed=1)
+    translator.translate(photo(), "winter", Sampling(1, seed=1))
     translator.sample()
     assert torch.equal(torch.random.get_rng_state(), before)
 
@@ -274,7 +275,7 @@ def test_from_pretrained(tiny_checkpoint: Path) -> None:
 
 def test_threads_share_a_translator(translator: Translator) -> None:
     def draw(seed: int) -> Image.Image:
-        return translator.translate(photo(seed=seed), "winter", temperature=1, seed=seed)
+        return translator.translate(photo(seed=seed), "winter", Sampling(1, seed=seed))
 
     alone = [draw(seed) for seed in range(16)]
     with ThreadPoolExecutor(8) as pool:
@@ -286,21 +287,21 @@ def test_threads_share_a_translator(translator: Translator) -> None:
 
 @pytest.mark.parametrize(("n_res", "n_res_shared"), [(0, 0), (1, 1), (2, 0)])
 @pytest.mark.parametrize("layout", ["compact", "compact8", "refined8"])
-def test_reach_is_how_far_the_network_sees(layout: Any, n_res: int, n_res_shared: int) -> None:
-    """The gradient of what is drawn of one latent pixel: nothing beyond the reach, something in its last step."""
+def test_the_receptive_radius_is_how_far_the_network_sees(layout: Any, n_res: int, n_res_shared: int) -> None:
+    """The gradient of what is drawn of one latent pixel: nothing beyond the radius, something in its last step."""
     model = network(layout=layout, n_res=n_res, n_res_shared=n_res_shared).double()
-    reach, d = pipeline.reach(model.config), model.config.downsampling
-    assert reach is not None
-    side = 2 * reach + 5 * d
-    middle = slice(reach + 2 * d, reach + 3 * d)  # a latent pixel's own, somewhere in the middle
+    radius, d = model.config.receptive_radius, model.config.downsampling
+    assert radius is not None
+    side = 2 * radius + 5 * d
+    middle = slice(radius + 2 * d, radius + 3 * d)  # a latent pixel's own, somewhere in the middle
     x = (torch.rand(1, 3, side, side, dtype=torch.float64) * 2 - 1).requires_grad_()
     model.translate(x, "a", "b")[..., middle, middle].square().sum().backward()
     assert x.grad is not None
     for seen in (x.grad.abs().amax((0, 1, 2)), x.grad.abs().amax((0, 1, 3))):  # columns, rows
         places = seen.nonzero()
         first, last = int(places.min()), int(places.max())
-        assert first == middle.start - reach
-        assert last == middle.stop - 1 + reach
+        assert first == middle.start - radius
+        assert last == middle.stop - 1 + radius
 
 
 @pytest.mark.parametrize(("height", "width"), [(8, 8), (104, 56), (512, 40), (200, 1000)])
@@ -327,10 +328,10 @@ def test_neighbours_overlap_by_so_much_and_no_three_of_them() -> None:
 
 VERBS: list[Callable[[Translator], list[Image.Image]]] = [
     lambda t: [t.translate(photo(150, 130), "winter")],
-    lambda t: [t.translate(photo(150, 130), "winter", temperature=1, seed=1)],
-    lambda t: [t.translate(photo(150, 130), "winter", temperature=2, seed=1, grain=5)],
+    lambda t: [t.translate(photo(150, 130), "winter", Sampling(1, seed=1))],
+    lambda t: [t.translate(photo(150, 130), "winter", Sampling(2, 5, 1))],
     lambda t: list(t.cycle(photo(150, 130), "winter")),
-    lambda t: [*t.sample(2, size=(150, 130), seed=2)[1]],
+    lambda t: [*t.sample(2, Sampling(1, seed=2), size=(150, 130))[1]],
     lambda t: t.interpolate(photo(150, 130), photo(99, 99, seed=1), "winter", steps=3),
 ]
 
@@ -351,7 +352,7 @@ def test_without_their_surroundings_tiles_would_be_seen(
     """So the test above can fail."""
     whole = translator.translate(photo(150, 130), "winter")
     monkeypatch.setattr(pipeline, "TILE", 64)
-    monkeypatch.setattr(translator, "_reach", 4)
+    monkeypatch.setattr(translator, "_radius", 4)
     assert difference(translator.translate(photo(150, 130), "winter"), whole) > 1
 
 
@@ -359,12 +360,12 @@ def test_the_network_never_sees_more_than_a_tile(translator: Translator, monkeyp
     monkeypatch.setattr(pipeline, "TILE", 32)
     seen: list[Tensor] = []
     hooks = [m.register_forward_pre_hook(lambda _, x: seen.append(x[0])) for m in translator._model.modules()]
-    translator.translate(photo(200, 40), "winter", temperature=1)
+    translator.translate(photo(200, 40), "winter", Sampling(1))
     for hook in hooks:
         hook.remove()
-    reach = pipeline.reach(translator.config)
-    assert reach is not None
-    assert max(max(x.shape[-2:]) for x in seen if x.shape[1] == 3) == 32 + 2 * reach
+    radius = translator.config.receptive_radius
+    assert radius is not None
+    assert max(max(x.shape[-2:]) for x in seen if x.shape[1] == 3) == 32 + 2 * radius
 
 
 def test_noise_too_large_to_be_there_at_once_has_no_seams_either(
@@ -374,13 +375,13 @@ def test_noise_too_large_to_be_there_at_once_has_no_seams_either(
     monkeypatch.setattr(noise, "BLOCK", 8)
 
     def draw(seed: int = 1) -> Image.Image:
-        return translator.translate(photo(150, 130), "winter", temperature=1, seed=seed)
+        return translator.translate(photo(150, 130), "winter", Sampling(1, seed=seed))
 
     whole = draw()
     latent = translator.encode(photo(150, 130), "summer")
     monkeypatch.setattr(pipeline, "TILE", 64)
     assert difference(draw(), whole) <= 1
-    assert difference(translator.decode(latent, "winter", temperature=1, seed=1), whole) <= 1
+    assert difference(translator.decode(latent, "winter", Sampling(1, seed=1)), whole) <= 1
     assert difference(draw(seed=2), whole) > 1
 
 
@@ -405,8 +406,8 @@ def test_large_pictures_of_such_layouts_are_blended_of_pieces(layout: Any, monke
         if p.dim() == 4:
             nn.init.kaiming_normal_(p)  # the paper's own start draws nearly nothing
     translator = Translator(model, "cpu", torch.float32)
-    monkeypatch.setattr(pipeline, "PIECE", pipeline.BYTES[layout] * 4 * 120**2)
-    assert pipeline.piece(translator.config) == 120
+    monkeypatch.setattr(pipeline, "MAX_BYTES", LAYOUTS[layout].bytes * 4 * 120**2)
+    assert pipeline.max_tile(translator.config) == 120
 
     def jumps() -> Iterator[float]:
         """How large they are where a piece begins or ends, as a multiple of those elsewhere: columns, then rows."""
@@ -429,7 +430,7 @@ def test_pieces_bound_what_the_network_is_shown(layout: Any, monkeypatch: pytest
     translator = Translator(network(layout=layout), "cpu", torch.float32)
     whole = translator.translate(photo(200, 36), "winter")
     latent = translator.encode(photo(200, 100), "summer")
-    monkeypatch.setattr(pipeline, "PIECE", pipeline.BYTES[layout] * 4 * 88**2)
+    monkeypatch.setattr(pipeline, "MAX_BYTES", LAYOUTS[layout].bytes * 4 * 88**2)
     drawing = translator.draw(photo(200, 36), "winter")
     assert len(drawing) == 1  # longer than 88, and just small enough: as ever
     assert same(drawing.finish(), whole)
@@ -437,7 +438,7 @@ def test_pieces_bound_what_the_network_is_shown(layout: Any, monkeypatch: pytest
     seen: list[Tensor] = []
     for part in (translator._model.encoder_a, translator._model.decoder_b):
         part.register_forward_hook(lambda _, x, y: seen.extend((*x, y)))
-    drawing = translator.draw(photo(200, 100), "winter", temperature=1, seed=1)
+    drawing = translator.draw(photo(200, 100), "winter", Sampling(1, seed=1))
     assert drawing.finish().size == (200, 100)
     translator.decode(latent, "winter")
     assert len(seen) > 8
@@ -487,7 +488,7 @@ def tiled(monkeypatch: pytest.MonkeyPatch) -> tuple[Translator, list[Tensor]]:
 
 def test_a_drawing_is_drawn_tile_by_tile(tiled: tuple[Translator, list[Tensor]]) -> None:
     translator, shown = tiled
-    drawing = translator.draw(photo(150, 130), "winter", temperature=1, seed=3)
+    drawing = translator.draw(photo(150, 130), "winter", Sampling(1, seed=3))
     assert len(drawing) == 9
     assert drawing.size == (150, 130)
     assert not shown
@@ -498,7 +499,7 @@ def test_a_drawing_is_drawn_tile_by_tile(tiled: tuple[Translator, list[Tensor]])
         assert len(shown) == count
     with pytest.raises(StopIteration):
         next(drawing)
-    assert same(drawing.image, translator.translate(photo(150, 130), "winter", temperature=1, seed=3))
+    assert same(drawing.image, translator.translate(photo(150, 130), "winter", Sampling(1, seed=3)))
     assert same(drawing.image, drawing.finish())
     assert len(list(translator.draw(photo(150, 130), "winter"))) == 9
     assert len(translator.draw(photo(40, 30), "winter")) == 1
@@ -510,9 +511,8 @@ def test_what_translate_raises_is_raised_before_anything_is_drawn(tiled: tuple[T
         translator.draw(photo(), "autumn")
     with pytest.raises(ImageError, match="no file"):
         translator.draw("nowhere.png", "winter")
-    for bad in ({"temperature": -1}, {"temperature": 1, "grain": 0}, {"seed": 2**64}):
-        with pytest.raises(ValueError, match="must"):
-            translator.draw(photo(), "winter", **bad)  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="no styles"):
+        translator.draw(photo(), "winter", Sampling(style_image=photo()))
     assert not shown
 
 
@@ -520,7 +520,7 @@ def test_what_translate_raises_is_raised_before_anything_is_drawn(tiled: tuple[T
 def test_who_stops_pays_for_no_more(to_the_end: bool, tiled: tuple[Translator, list[Tensor]]) -> None:
     """Without waiting for the garbage collector: no drawing is part of a circle."""
     translator, shown = tiled
-    drawing = translator.draw(photo(150, 130), "winter", temperature=1)
+    drawing = translator.draw(photo(150, 130), "winter", Sampling(1))
     assert drawing._draw is not None
     photo_and_noise = weakref.ref(drawing._draw)
     all_of_it = weakref.ref(drawing)
@@ -575,7 +575,7 @@ def test_a_photo_of_48_megapixels_fits_into_memory(temperature: int, tmp_path: P
 def test_a_model_of_whole_pictures_draws_at_its_own_size():
     """The network sees the photo with the short side of its training pictures; the drawing has the photo's size."""
     torch.manual_seed(0)
-    model = UNIT(UNITConfig(dim=4, n_res=1, image_size=32, whole=True, domain_a="cat", domain_b="dog"))
+    model = UNIT(UNITConfig(dim=4, n_res=1, image_size=32, aligned=True, domain_a="cat", domain_b="dog"))
     translator = Translator(model, "cpu", torch.float32)
     photo = Image.effect_noise((120, 90), 60).convert("RGB")
     small = photo.resize((43, 32), Image.Resampling.BICUBIC)
@@ -589,6 +589,35 @@ def test_a_model_of_whole_pictures_draws_at_its_own_size():
     assert translator.translate(Image.new("RGB", (1, 20_000)), "dog").size == (1, 20_000)  # and not 32 x 640,000 inside
 
 
+# ---- tensors ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("aligned", [False, True])
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("sampling", [Sampling(), Sampling(1.5, 3, 4)], ids=["mean", "noise"])
+def test_a_batch_of_one_is_what_translate_draws(layout: Any, aligned: bool, sampling: Sampling) -> None:
+    """To the last of its 256 levels: border, noise and rounding are the same."""
+    translator = Translator(network(layout=layout, aligned=aligned), "cpu", torch.float32)
+    for image in (photo(37, 32), photo(32, 61)):
+        drawn = translator.translate_batch(to_tensor(image, 3), "summer", "winter", sampling)
+        assert torch.equal(drawn, to_tensor(translator.translate(image, "winter", sampling), 3))
+        again = translator.translate_batch(to_tensor(image, 3), "winter", "winter")
+        assert torch.equal(again, to_tensor(translator.reconstruct(image, "winter"), 3))
+
+
+def test_photos_of_a_batch_have_noise_of_their_own() -> None:
+    translator = Translator(network(channels_b=1), "cpu", torch.float32)
+    x = to_tensor(photo(), 3).repeat(3, 1, 1, 1)
+    drawn = translator.translate_batch(x, "summer", "winter", Sampling(1, seed=3))
+    assert drawn.shape == (3, 1, 24, 40)
+    assert torch.equal(drawn[:1], to_tensor(translator.translate(photo(), "winter", Sampling(1, seed=3)), 1))
+    assert len({row.numpy().tobytes() for row in drawn}) == 3
+    assert torch.equal(drawn, translator.translate_batch(x, "summer", "winter", Sampling(1, seed=3)))
+    assert len({row.numpy().tobytes() for row in translator.translate_batch(x, "summer", "winter")}) == 1
+    with pytest.raises(ValueError, match="'autumn' is not a domain"):
+        translator.translate_batch(x, "autumn", "winter")
+
+
 # ---- encoded once, drawn often -------------------------------------------------------------------------------------
 
 
@@ -600,27 +629,27 @@ def test_encode_and_decode_are_translate_and_reconstruct(layout: Any, size: tupl
     assert latent.size == size
     assert same(translator.decode(latent, "winter"), translator.translate(photo(*size), "winter"))
     assert same(translator.decode(latent, "summer"), translator.reconstruct(photo(*size), "summer"))
-    noise: dict[str, Any] = {"temperature": 1.5, "grain": 3, "seed": 4}
-    assert same(translator.decode(latent, "winter", **noise), translator.translate(photo(*size), "winter", **noise))
+    noise = Sampling(1.5, 3, 4)
+    assert same(translator.decode(latent, "winter", noise), translator.translate(photo(*size), "winter", noise))
 
 
 def test_decoding_does_not_encode(translator: Translator, monkeypatch: pytest.MonkeyPatch) -> None:
     latent = translator.encode(photo(), "summer")
-    monkeypatch.setattr(translator._model, "encode", None)
-    before = latent.mean.clone()
-    translator.decode(latent, "winter", temperature=1)
-    assert torch.equal(latent.mean, before)
+    monkeypatch.setattr(translator._model, "infer", None)
+    before = latent.code.content.clone()
+    translator.decode(latent, "winter", Sampling(1))
+    assert torch.equal(latent.code.content, before)
 
 
 def test_tiles_of_a_latent_cannot_be_seen(translator: Translator, monkeypatch: pytest.MonkeyPatch) -> None:
     def draw() -> Image.Image:
         latent = translator.encode(photo(150, 130), "summer")
-        return translator.decode(latent, "winter", temperature=2, grain=5, seed=1)
+        return translator.decode(latent, "winter", Sampling(2, 5, 1))
 
     whole = draw()
     monkeypatch.setattr(pipeline, "TILE", 64)
     assert difference(draw(), whole) <= 1
-    assert difference(draw(), translator.translate(photo(150, 130), "winter", temperature=2, grain=5, seed=1)) <= 1
+    assert difference(draw(), translator.translate(photo(150, 130), "winter", Sampling(2, 5, 1))) <= 1
 
 
 def test_latents_know_their_memory(translator: Translator) -> None:
@@ -639,15 +668,15 @@ def test_the_line_between_two_latents(translator: Translator) -> None:
 
 def test_a_walk_is_closed_and_keeps_its_distance(translator: Translator) -> None:
     latent = translator.encode(photo(), "summer")
-    noise: dict[str, Any] = {"temperature": 1, "grain": 2, "seed": 3}
-    walk = list(translator.walk(latent, "winter", 4, **noise))
-    assert same(walk[0], translator.decode(latent, "winter", **noise))
+    noise = Sampling(1, 2, 3)
+    walk = list(translator.walk(latent, "winter", 4, noise))
+    assert same(walk[0], translator.decode(latent, "winter", noise))
     assert len({step.tobytes() for step in walk}) == 4
-    finer = list(translator.walk(latent, "winter", 64, **noise))
+    finer = list(translator.walk(latent, "winter", 64, noise))
     jumps = [difference(one, other) for one, other in zip(finer, [*finer[1:], finer[0]], strict=True)]
     assert max(jumps) < 3 * np.median(jumps)  # from the last step to the first as from any to the next
     assert all(
-        same(step, translator.decode(latent, "winter")) for step in translator.walk(latent, "winter", 2, temperature=0)
+        same(step, translator.decode(latent, "winter")) for step in translator.walk(latent, "winter", 2, Sampling())
     )
 
 
@@ -662,14 +691,14 @@ def test_impossible_walks(translator: Translator) -> None:
     with pytest.raises(ValueError, match="'autumn' is not a domain"):
         translator.encode(photo(), "autumn")
     with pytest.raises(ValueError, match="temperature is -1"):
-        translator.walk(latent, "winter", temperature=-1)
+        translator.walk(latent, "winter", sampling=Sampling(-1))
 
 
 def test_dreams_of_coarse_noise(translator: Translator) -> None:
-    (paper,) = translator.sample(seed=1)
-    assert same(paper[0], translator.sample(seed=1, temperature=1, grain=1)[0][0])
-    for changed in ({"temperature": 2.0}, {"grain": 4}):
-        assert not same(paper[0], translator.sample(seed=1, **changed)[0][0])  # type: ignore[arg-type]
+    (paper,) = translator.sample(1, Sampling(1, 1, 1))
+    assert same(paper[0], translator.sample(1, replace(PRIOR, seed=1))[0][0])
+    for changed in (Sampling(2, 1, 1), Sampling(1, 4, 1), Sampling(1, 1, 2)):
+        assert not same(paper[0], translator.sample(1, changed)[0][0])
 
 
 def test_parameters_are_counted(translator: Translator) -> None:
@@ -680,7 +709,7 @@ def test_a_model_of_whole_pictures_sees_them_as_it_learnt_them():
     """A picture of the training crops' size reaches the network without a border, or its eyes come out twice."""
     torch.manual_seed(0)
     model = UNIT(
-        UNITConfig(layout="refined8", dim=4, n_res=1, whole=True, image_size=48, domain_a="cat", domain_b="dog")
+        UNITConfig(layout="refined8", dim=4, n_res=1, aligned=True, image_size=48, domain_a="cat", domain_b="dog")
     )
     photo = Image.fromarray(np.random.default_rng(0).integers(0, 256, (48, 48, 3), np.uint8))
     drawn = Translator(model.eval(), "cpu", torch.float32).translate(photo, "dog")

@@ -15,13 +15,14 @@ from huggingface_hub import ModelCard
 from PIL import Image
 
 from tests.photos import seasons
+from train.__main__ import main
 from train.config import LossWeights, TrainConfig, presets
 from train.data.crops import held_out_photos
 from train.data.source import redact_path
 from train.publish.card import card, command
 from train.publish.export import export, sample_grid, write_checkpoint
 from train.state import TrainState
-from unit import UNIT, UNITConfig, load_pretrained
+from unit import UNIT, Translator, UNITConfig, load_pretrained
 from unit.images import to_image
 
 pytest_plugins = ["hub_server"]
@@ -120,13 +121,14 @@ def test_the_grid_shows_held_out_photos_and_what_becomes_of_them(config: TrainCo
     x_a, x_b = held_out_photos(config, 2)
     grid = sample_grid(model, x_a, x_b)
     assert grid.size == (6 * 164 - 4, 2 * 164 + 20)
-    with torch.no_grad():
-        x_ab, x_ba = model.translate(x_a, "a", "b"), model.translate(x_b, "b", "a")
-        columns = [x_a, x_ab, model.translate(x_ab, "b", "a"), x_b, x_ba, model.translate(x_ba, "a", "b")]
-    for i, column in enumerate(columns):
-        for row in range(2):
+    translator = Translator(model, "cpu")
+    a, b = translator.domains
+    for row in range(2):
+        photos = to_image(x_a[row]), to_image(x_b[row])
+        cells = [photos[0], *translator.cycle(photos[0], a), photos[1], *translator.cycle(photos[1], b)]
+        for i, expected in enumerate(cells):  # as the app would draw them
             cell = grid.crop((164 * i, 24 + 164 * row, 164 * i + 160, 184 + 164 * row))
-            assert cell.tobytes() == to_image(column[row]).resize((160, 160), Image.Resampling.BICUBIC).tobytes()
+            assert cell.tobytes() == expected.resize((160, 160), Image.Resampling.BICUBIC).tobytes()
         label = grid.crop((164 * i, 0, 164 * i + 160, 20))
         assert label.getextrema()[0][0] < 100  # something is written there
 
@@ -212,6 +214,24 @@ def test_the_command_of_the_card_makes_the_run(config: TrainConfig) -> None:
     assert dataclasses.replace(parsed, **own) == config
     if config == presets("photos")["paper"][1]:
         assert words[3:] == ["paper", "--data", "photos"]
+
+
+def test_options_of_an_older_version_have_the_names_of_today(
+    config: TrainConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In the card of a run that says `whole`, and on a command line that does."""
+    options = json.loads(config.to_json())
+    options["model"] |= {"format": 1, "whole": True}
+    del options["model"]["aligned"]
+    words = shlex.split(command(options))
+    assert "--model.aligned" in words
+    assert not [word for word in words if "whole" in word or "format" in word]
+
+    configs: list[TrainConfig] = []
+    monkeypatch.setattr("train.loop.train", configs.append)
+    assert main(["compact", "--data", "photos", "--model.whole"]) == 0
+    assert main(["faces", "--data", "photos", "--model.no-whole"]) == 0
+    assert [config.model.aligned for config in configs] == [True, False]
 
 
 # ---- pushing a checkpoint --------------------------------------------------------------------------------------------

@@ -30,7 +30,8 @@ from train.config import TrainConfig
 from train.loop import save, train
 from train.state import TrainState, schedule
 from train.step import Diverged, train_step, update
-from unit.hub import save_pretrained
+from unit.checkpoint import save_pretrained
+from unit.models.protocol import Code
 from unit.models.unit import UNIT
 
 
@@ -56,6 +57,23 @@ def one_thread() -> Iterator[None]:
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(threads)
+
+
+def test_a_run_of_an_older_version_goes_on(config, monkeypatch):
+    """Its checkpoint says `whole` where this version says `aligned`; what differs is told under today's name."""
+    config = dataclasses.replace(config, model=dataclasses.replace(config.model, aligned=True))
+    options = json.loads(config.to_json())
+    options["model"] |= {"format": 1, "whole": options["model"].pop("aligned")}
+    config.run_dir.mkdir(parents=True)
+    with monkeypatch.context() as older:
+        older.setattr(TrainConfig, "to_json", lambda self: json.dumps(options))
+        TrainState.build(config).save()
+    state = TrainState.build(config)
+    assert state.resume()
+    assert state.changes == ""
+    other = TrainState.build(dataclasses.replace(config, model=dataclasses.replace(config.model, aligned=False)))
+    assert other.resume()
+    assert other.changes == ", with other options: --model.aligned True -> False"
 
 
 @pytest.mark.slow
@@ -392,7 +410,7 @@ def test_compact8_grows_from_compact(config, tmp_path):
         torch.testing.assert_close(large.encode(x, domain).mean, z)
         parts = [(net.decoder_shared, getattr(net, f"decoder_{domain}")[:last]) for net in (small, large)]
         torch.testing.assert_close(*(own(shared(z)) for shared, own in parts))
-        assert large.decode(z, domain).shape == (2, 3, 32, 48)
+        assert large.decode(Code(z), domain).shape == (2, 3, 32, 48)
 
 
 def test_a_folder_is_trained_in_by_one_run(config):

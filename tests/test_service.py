@@ -20,7 +20,7 @@ def service(tiny_checkpoint: Path) -> DemoService:
     """Seasons, and a model of faces."""
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        faces = UNIT(UNITConfig(dim=4, n_res=1, domain_a="cat", domain_b="dog", whole=True, image_size=32))
+        faces = UNIT(UNITConfig(dim=4, n_res=1, domain_a="cat", domain_b="dog", aligned=True, image_size=32))
     return DemoService({"seasons": Translator.from_pretrained(tiny_checkpoint), "faces": Translator(faces)})
 
 

@@ -7,8 +7,9 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from unit.models.architectures import LAYOUTS
-from unit.models.blocks import FoldedUpConv5
 from unit.models.discriminator import MultiScaleDiscriminator, PatchDiscriminator
+from unit.models.folded import FoldedUpConv5
+from unit.models.protocol import Code
 from unit.models.unit import UNIT, Gaussian, UNITConfig
 from unit.noise import BatchRows, latent_noise
 
@@ -61,7 +62,7 @@ def test_flops_at_256_px_are_the_released_networks(part, gflop):
         if verb == "encode":
             model.encode(torch.empty(1, 3, 256, 256), "a")
         else:
-            model.decode(torch.empty(1, 256, 64, 64), "a")
+            model.decode(Code(torch.empty(1, 256, 64, 64)), "a")
     assert counter.get_total_flops() / 1e9 == pytest.approx(gflop, rel=0.01)
 
 
@@ -76,7 +77,7 @@ def test_the_tied_modules_are_the_same_parameters():
     """Moving a shared weight through domain a moves what domain b encodes and draws."""
     model = tiny("paper")
     x = photos()
-    z_b, y_b = model.encode(x, "b").mean, model.decode(model.encode(x, "b").mean, "b")
+    z_b, y_b = model.encode(x, "b").mean, model.translate(x, "b", "b")
     names = [name for name, _ in model.named_parameters()]
     assert any(name.startswith("encoder_shared.") for name in names)
     assert any(name.startswith("decoder_shared.") for name in names)
@@ -85,14 +86,14 @@ def test_the_tied_modules_are_the_same_parameters():
     touched = {name.split(".")[0] for name, p in model.named_parameters() if p.grad is not None}
     assert touched == {"encoder_a", "encoder_shared"}
     model.zero_grad()
-    model.decode(torch.randn_like(z_b), "a").sum().backward()  # ... and only through G_1
+    model.decode(Code(torch.randn_like(z_b)), "a").sum().backward()  # ... and only through G_1
     touched = {name.split(".")[0] for name, p in model.named_parameters() if p.grad is not None}
     assert touched == {"decoder_shared", "decoder_a"}
     with torch.no_grad():
         for p in (*model.encoder_shared.parameters(), *model.decoder_shared.parameters()):
             p.add_(0.1 * torch.randn_like(p))
     assert not torch.allclose(model.encode(x, "b").mean, z_b)
-    assert not torch.allclose(model.decode(z_b, "b"), y_b)
+    assert not torch.allclose(model.decode(Code(z_b), "b"), y_b)
 
 
 def test_no_sharing_in_the_2018_layout():
@@ -153,7 +154,7 @@ def test_the_identity_loss_corrects_the_wrong_encoder_only():
     torch.testing.assert_close(out.losses(x_a, x_b)["identity"], expected)
     assert model(x_a, x_b).losses(x_a, x_b)["identity"] == 0
 
-    wrong_a = (out.nu_a - out.mu_a.detach()).square().mean()
+    wrong_a = (out.mu_a_from_b - out.mu_a.detach()).square().mean()
     gradient = torch.autograd.grad(wrong_a, model.encoder_a[0].weight, allow_unused=True)[0]
     assert gradient is None  # x_a's own encoder is the teacher here
     with torch.no_grad():
@@ -161,12 +162,11 @@ def test_the_identity_loss_corrects_the_wrong_encoder_only():
     assert model(x_a, x_b, identity=True).losses(x_a, x_b)["identity"] == 0
 
 
-def test_training_noise_is_standard_normal_and_inference_has_none():
+def test_training_noise_is_standard_normal():
     mean = torch.zeros(4, 8, 32, 32)
     eta = Gaussian(mean).sample(generator=torch.Generator().manual_seed(0))
     assert eta.mean().abs() < 0.02
     assert eta.std() == pytest.approx(1, abs=0.02)
-    assert Gaussian(mean).sample(temperature=0) is mean
     assert Gaussian(mean + 2).kl() == 4
 
 
@@ -182,23 +182,20 @@ def test_noise_of_every_grain_has_unit_variance_and_its_own_smoothness(grain):
     assert (neighbours > 0.9) if grain == 8 else (neighbours.abs() < 0.02) if grain == 1 else (neighbours > 0.4)
 
 
-def test_sample_draws_one_z_in_both_domains():
-    model = tiny("compact")
-    x_a, x_b = model.sample(2, (16, 32), generator=torch.Generator().manual_seed(3))
-    z = latent_noise(torch.empty(2, 16, 4, 8), generator=torch.Generator().manual_seed(3))
-    torch.testing.assert_close(x_a, model.decode(z, "a"))
-    torch.testing.assert_close(x_b, model.decode(z, "b"))
-    assert x_a.shape == (2, 3, 16, 32)
-    assert x_a.abs().max() <= 1
-
-
-def test_interpolation_starts_and_ends_at_the_translations():
-    model = tiny("compact")
-    x_0, x_1 = photos(2).split(1)
-    path = model.interpolate(x_0, x_1, "a", "b", steps=4)
-    torch.testing.assert_close(path[:1], model.translate(x_0, "a", "b"))
-    torch.testing.assert_close(path[-1:], model.translate(x_1, "a", "b"))
-    assert len(path) == 4
+def test_a_code_is_the_posterior_mean_and_noise_is_added_to_it():
+    """A window of the noise moves a window of the code as all of it moves all of it."""
+    model, x = tiny("compact"), photos()
+    code = model.infer(x, "a")
+    assert torch.equal(code.content, model.encode(x, "a").mean)
+    assert code.style is None
+    eta = model.noise((4, 6), torch.Generator().manual_seed(3), grain=2)
+    whole, part = (slice(0, 4), slice(0, 6)), (slice(1, 3), slice(2, 6))
+    expected = latent_noise(code.content, generator=torch.Generator().manual_seed(3), grain=2)
+    moved = model.sample_code(code, eta(whole))
+    torch.testing.assert_close(moved.content, code.content + expected)
+    there = code._replace(content=code.content[..., part[0], part[1]])
+    torch.testing.assert_close(model.sample_code(there, eta(part)).content, moved.content[..., part[0], part[1]])
+    torch.testing.assert_close(model.decode(code, "b"), model.translate(x, "a", "b"))
 
 
 @pytest.mark.parametrize("grain", [1, 3])
@@ -217,7 +214,7 @@ def test_a_constant_picture_has_no_checkerboard(layout):
     """Resize-convolution draws a flat latent flat: no period-2 pattern away from the border, whatever the weights."""
     model = tiny(layout)
     z = torch.randn(1, 16, 1, 1).expand(1, 16, 24, 24)
-    inside = model.decode(z, "a")[..., 40:-40, 40:-40]
+    inside = model.decode(Code(z), "a")[..., 40:-40, 40:-40]
     torch.testing.assert_close(inside, inside[..., :1, :1].expand_as(inside), atol=1e-5, rtol=0)
 
 
@@ -225,8 +222,6 @@ def test_clear_errors():
     model = tiny("compact")
     with pytest.raises(ValueError, match="multiples of 4"):
         model.encode(photos(size=(15, 16)), "a")
-    with pytest.raises(ValueError, match="multiples of 4"):
-        model.sample(1, (18, 16))
     with pytest.raises(ValueError, match="multiples of 8"):
         tiny("compact8").encode(photos(size=(20, 16)), "a")
     with pytest.raises(ValueError, match='say "a" or "b"'):

@@ -31,9 +31,11 @@ COMMANDS = {  # command -> the module whose main it is
     "finder": "train.tools.finder",
 }
 
+RENAMED = {"--model.whole": "--model.aligned", "--model.no-whole": "--model.no-aligned"}  # old commands go on working
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    arguments = sys.argv[1:] if arguments is None else arguments
+    arguments = [RENAMED.get(word, word) for word in (sys.argv[1:] if arguments is None else arguments)]
     print_anything()
     if arguments and arguments[0] in COMMANDS:
         return importlib.import_module(COMMANDS[arguments[0]]).main(arguments[1:])

@@ -14,7 +14,8 @@ from tqdm import tqdm
 
 from train.data.crops import held_out_photos
 from train.state import TrainState
-from unit.hub import write_atomic
+from unit.checkpoint import write_atomic
+from unit.pipeline import Translator
 
 
 class Callbacks:
@@ -117,14 +118,14 @@ def not_fatal(what: str) -> Iterator[None]:
         tqdm.write(f"{what} could not be written: {error}")
 
 
-@torch.no_grad()
 def save_grid(state: TrainState, x_a: Tensor, x_b: Tensor) -> None:
     """samples/step-N.png from the averaged generator: a row a photo: x_a, x_aa, x_ab, x_aba, x_b, x_bb, x_ba, x_bab."""
-    model = state.ema
-    x_a, x_b = x_a.to(state.device), x_b.to(state.device)
-    x_ab, x_ba = model.translate(x_a, "a", "b"), model.translate(x_b, "b", "a")
-    columns = [x_a, model.reconstruct(x_a, "a"), x_ab, model.translate(x_ab, "b", "a")]
-    columns += [x_b, model.reconstruct(x_b, "b"), x_ba, model.translate(x_ba, "a", "b")]
+    translator = Translator(state.ema, state.device)
+    a, b = translator.domains
+    columns: list[Tensor] = []
+    for x, here, there in ((x_a, a, b), (x_b, b, a)):
+        drawn = translator.translate_batch(x, here, there)
+        columns += [x, translator.translate_batch(x, here, here), drawn, translator.translate_batch(drawn, there, here)]
     rows = torch.stack([c.expand(-1, 3, -1, -1) for c in columns], dim=1).flatten(0, 1)
     path = state.config.run_dir / "samples" / f"step-{state.step:08d}.png"
     with not_fatal("the sample grid"):

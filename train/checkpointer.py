@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from train.parallel import rank
-from unit.hub import is_utf8
+from unit.checkpoint import is_utf8
 
 logger = logging.getLogger(__name__)
 KEEP = 2  # Should the newest checkpoint be damaged, the one before it is still there.

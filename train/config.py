@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from unit.hub import check_config
+from unit.checkpoint import check_config
 from unit.losses import GANLoss
 from unit.models.unit import UNITConfig
 
@@ -166,7 +166,7 @@ def presets(data: str) -> dict[str, tuple[str, TrainConfig]]:
             "Ours, for aligned pictures such as faces: shown whole, and half as many latent pixels along each side.",
             TrainConfig(
                 data=data,
-                model=UNITConfig(layout="compact8", image_size=128, whole=True, dim=32),
+                model=UNITConfig(layout="compact8", image_size=128, aligned=True, dim=32),
                 weights=LossWeights(gan=1.0, kl=0.03, recon=5.0, cycle_kl=0.03, cycle=3.0, perceptual=2.0),
                 min_crop=0.8,
                 zoom=0.85,

@@ -13,7 +13,8 @@ from torch.utils.checkpoint import checkpoint
 
 from train.checkpointer import named_tensors
 from train.config import TrainConfig
-from unit.hub import DISCRIMINATORS, find_checkpoint, load_pretrained, read_tensors
+from unit.checkpoint import DISCRIMINATORS, read_tensors
+from unit.hub import find_checkpoint, load_pretrained
 from unit.models.discriminator import (
     Discriminators,
     FeatureProjection,
@@ -62,6 +63,8 @@ def random_projections(feature_projection: nn.Module) -> dict[str, nn.Module]:
 def start_from(source: str, model: UNIT) -> None:
     """Give `model` the weights of an exported one, grown if need be. Raises ValueError if it is not built alike."""
     other = load_pretrained(source)
+    if not isinstance(other, UNIT):
+        raise ValueError(f"--init {source} is no UNIT, and this run trains one.")
     weights, layout = other.state_dict(), other.config.layout
     if (layout, model.config.layout) == ("compact", "compact8"):
         weights, layout = model.state_dict() | grow(weights, other.config.n_res), "compact8"

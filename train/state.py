@@ -21,6 +21,7 @@ from train.networks import (
     start_from,
 )
 from train.parallel import device_of, distributed
+from unit.checkpoint import upgraded
 from unit.models.discriminator import Discriminators
 from unit.models.unit import UNIT
 from unit.pipeline import best_dtype, memory_format
@@ -148,13 +149,14 @@ class TrainState:
                 raise ValueError(f"no checkpoint in {self.config.run_dir} can be read: move them away to start anew.")
             return None
         extra = newest.extra
-        learnt_from = json.loads(extra["config"])["data"]
+        options = json.loads(extra["config"])
+        options["model"], learnt_from = upgraded(options["model"]), options["data"]
         if learnt_from != self.config.data and self.config.run_dir == TrainConfig.run_dir:
             raise ValueError(
                 f"{self.config.run_dir}, where runs go that have no --run-dir, holds one on {learnt_from}. "
                 f"Choose a --run-dir for this one on {self.config.data}."
             )
-        changed = differences(json.loads(extra["config"]), json.loads(self.config.to_json()))
+        changed = differences(options, json.loads(self.config.to_json()))
         self.changes = f", with other options: {', '.join(changed)}" if changed else ""
         try:
             newest.load(self.modules, self.optimizers)

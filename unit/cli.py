@@ -19,13 +19,14 @@ from PIL import Image
 from torch.utils.flop_counter import FlopCounterMode
 from tqdm import tqdm  # type: ignore[import-untyped]
 
-from unit.faces import Box, centred, cut, find_faces, paste
+from unit.checkpoint import CARD, CONFIG, WEIGHTS, partial_name, write_atomic
+from unit.faces import Box, centred, crop_box, find_faces, paste
 from unit.formats import CHOICES, QUALITY, WRITABLE, check_size, encoded, has_quality, is_marked, suffix_like
-from unit.hub import CARD, CONFIG, WEIGHTS, find_checkpoint, load_pretrained, partial_name, write_atomic
+from unit.hub import find_checkpoint, load_pretrained
 from unit.images import SUFFIXES, is_photo_folder, load_image
 from unit.latency import CONFIGS, SIZES, benchmark, page
 from unit.models.unit import UNIT, UNITConfig
-from unit.pipeline import Translator
+from unit.pipeline import Sampling, Translator
 from unit.system import print_anything, short_name
 from unit.tiling import TiledImage
 
@@ -104,6 +105,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def translate(options: argparse.Namespace) -> int:
     rank, world, local = _process()
+    sampling = Sampling(options.temperature, options.grain, options.seed)
     _check_format(options, options.output.suffix if _names_file(options.output) else "")
     jobs = _jobs(options.input, options.output, options.format)
     inputs = {_identity(source) for source, _ in jobs}  # of all processes, none of which may overwrite them
@@ -113,9 +115,9 @@ def translate(options: argparse.Namespace) -> int:
     with _told_to_stop() as told:
         translator = _translator(options, _gpu(local))
         _check_writable(options.output.parent if named else options.output)
-        if options.face and not translator.config.whole:
+        if options.face and not translator.config.aligned:
             raise UsageError("this model translates whole photos, not faces: leave out --face.")
-        of_faces = translator.config.whole and options.face is not False
+        of_faces = translator.config.aligned and options.face is not False
         settings = _settings(options, of_faces)
         _sweep({output for _, output in share})
         todo = [job for job in share if named or options.again or not _is_drawn(*job, settings, options)]
@@ -127,9 +129,10 @@ def translate(options: argparse.Namespace) -> int:
                 photo = load_image(source) if of_faces else None
                 box = _face(photo, source, always=bool(options.face)) if photo else None
                 drawing = translator.draw(
-                    cut(photo, box) if photo and box else source,
-                    options.to, temperature=options.temperature, grain=options.grain, seed=options.seed,
-                )  # fmt: skip
+                    crop_box(photo, box) if photo and box else source,
+                    options.to,
+                    sampling,
+                )
                 check_size(photo.size if photo else drawing.size, output.suffix)
                 picture = _finished(drawing, quiet=rank > 0)
                 picture = paste(photo, picture, box) if photo and box else picture
@@ -157,7 +160,7 @@ def sample(options: argparse.Namespace) -> int:
     _check_format(options, suffix)
     translator = _translator(options)
     _check_writable(options.output)
-    pairs = translator.draw_pairs(options.count, size=options.size, seed=options.seed)
+    pairs = translator.draw_pairs(options.count, Sampling(1.0, seed=options.seed), size=options.size)
     drawings = (drawing for pair in pairs for drawing in pair)
     names = [f"{i:04d}_{name}{suffix}" for i in range(options.count) for name in translator.domains]
     return _draw_all(drawings, names, options)
@@ -200,7 +203,7 @@ def _finished(drawing: TiledImage, *, quiet: bool = False) -> Image.Image:
 
 def info(options: argparse.Namespace) -> int:
     source = options.model or _default_model()
-    model = load_pretrained(source, revision=options.revision)
+    model = _unit(source, options.revision)
     folder = find_checkpoint(source, revision=options.revision)
     config = model.config
     parts = {name: sum(p.numel() for p in part.parameters()) for name, part in model.named_children()}
@@ -238,7 +241,7 @@ def measure(options: argparse.Namespace) -> int:
         models = {name: UNIT(CONFIGS[name]) for name in options.layouts}
     else:
         sources = [options.model] if options.model else [p for p in sorted(CHECKPOINTS.glob("*")) if p.is_dir()]
-        models = {Path(source).name: load_pretrained(source, revision=options.revision) for source in sources}
+        models = {Path(source).name: _unit(source, options.revision) for source in sources}
     sizes = options.sizes or (SIZES[:1] if options.quick else SIZES)
     seconds = options.seconds or (5 if options.quick else 60)
     for line in benchmark(models, sizes, seconds, built=not options.quick):
@@ -414,6 +417,13 @@ def _translator(options: argparse.Namespace, device: torch.device | None = None)
     if target not in translator.domains:
         raise UsageError(f"--to {target}: this model draws {' and '.join(translator.domains)}.")
     return translator
+
+
+def _unit(source: str | Path, revision: str | None) -> UNIT:
+    """A model whose networks this program can take apart."""
+    if not isinstance(model := load_pretrained(source, revision=revision), UNIT):
+        raise UsageError(f"{source} is no UNIT, and this command knows no other model.")
+    return model
 
 
 def _default_model(target: str | None = None) -> Path:

@@ -1,6 +1,6 @@
 """A face in a photo: where it probably is, the square around it cut out, and what was drawn of it put back.
 
-For models of whole, aligned pictures (`UNITConfig.whole`), which can only draw a face that fills their picture as the
+For models of aligned pictures (`UNITConfig.aligned`), which can only draw a face that fills their picture as the
 faces of their training photos did.
 """
 
@@ -63,7 +63,7 @@ def find_face(image: Image.Image) -> Box:
     return next(iter(find_faces(image)), centred(image.size))
 
 
-def cut(photo: Image.Image, box: Box) -> Image.Image:
+def crop_box(photo: Image.Image, box: Box) -> Image.Image:
     """The square of an RGB photo that lies in the box; beyond the photo's borders it is mirrored."""
     pixels = np.asarray(photo)
     rows, columns = (
@@ -74,7 +74,7 @@ def cut(photo: Image.Image, box: Box) -> Image.Image:
 
 
 def paste(photo: Image.Image, drawing: Image.Image, box: Box) -> Image.Image:
-    """A new picture: the photo with a drawing of `cut(photo, box)` where it was cut out.
+    """A new picture: the photo with a drawing of `crop_box(photo, box)` where it was cut out.
 
     Both are RGB. A drawing of another size is scaled to the box. It fades in from an oval, and near that it takes on
     the photo's light and colours, so that there is no edge to be seen. Outside of the box the photo stays as it is.
@@ -83,7 +83,7 @@ def paste(photo: Image.Image, drawing: Image.Image, box: Box) -> Image.Image:
     if drawing.size != square:
         drawing = drawing.resize(square, Image.Resampling.LANCZOS)
     mask = np.asarray(_mask().resize(square, Image.Resampling.BILINEAR), np.float32)[..., None] / 255
-    there, here = (np.asarray(image, np.float32) for image in (cut(photo, box), drawing))
+    there, here = (np.asarray(image, np.float32) for image in (crop_box(photo, box), drawing))
     matched = here + (1 - mask) * _at_the_rim(there - here, mask)
     blended = there + mask * (matched - there)
     result = photo.copy()

@@ -18,7 +18,7 @@ import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor, nn
 
-from unit.hub import read_tensors
+from unit.checkpoint import read_tensors
 
 WEIGHTS = Path(__file__).with_name("finder.safetensors")
 STRIDE = 8  # pixels for each cell of the maps, along each side

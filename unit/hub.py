@@ -1,97 +1,37 @@
-"""Checkpoints: a folder, here or on the Hugging Face Hub, of config.json, model.safetensors and README.md.
-
-Loading is strict, so that a file that is wrong is refused instead of giving a network that is almost right. Weights
-are safetensors only: reading them runs no code. What uploads models and Spaces is at the end.
-"""
+"""The Hugging Face Hub: finds and fetches models, which `unit.checkpoint` then reads, and uploads models and Spaces."""
 
 import hashlib
 import json
-import os
 import re
-import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict
 from pathlib import Path
-from typing import Any, TypeVar, get_args, get_type_hints
+from typing import Any, TypeVar
 
-import safetensors.torch
-import torch
-from safetensors import SafetensorError
-from torch import Tensor
+from unit import checkpoint
+from unit.checkpoint import CONFIG, DISCRIMINATORS, FILES, METRICS, NEEDED, CheckpointError
+from unit.models.protocol import Model
 
-from unit.models.unit import UNIT, UNITConfig
-from unit.system import NAME_BYTES, short_name
-
-CONFIG, WEIGHTS, CARD, METRICS = "config.json", "model.safetensors", "README.md", "metrics.json"
-DISCRIMINATORS = "discriminators.safetensors"  # for those who train on; translating does without
-NEEDED = CONFIG, WEIGHTS, CARD
-# All that belongs to a checkpoint, but for the folder examples. What else lies beside it is its owner's business.
-FILES = (CONFIG, WEIGHTS, DISCRIMINATORS, CARD, METRICS, "metrics.md", "samples.jpg", "training.json")
 WAITS = (2, 4, 8, 16, 32)  # seconds before each new attempt to upload
 T = TypeVar("T")
-
-# Sizes a real network can have. A file that asks for more would only exhaust the memory.
-_ALLOWED = {
-    "format": range(1, UNITConfig.format + 1),
-    "channels_a": (1, 3),
-    "channels_b": (1, 3),
-    "image_size": range(4, 4097),
-    "dim": range(1, 1025),
-    "n_res": range(65),
-    "n_res_shared": range(65),
-}
-
-
-class CheckpointError(ValueError):
-    """A checkpoint cannot be loaded or saved. The message is one sentence that says what is wrong with it."""
 
 
 class PushError(ValueError):
     """Something could not be uploaded. The message is one sentence that says why, and what to do."""
 
 
-def save_pretrained(
-    model: UNIT, folder: str | Path, *, dtype: torch.dtype = torch.float16, card: str | None = None
-) -> None:
-    """Write `model` to `folder`, with `card` as its README.md. No file is ever seen half written.
-
-    Raises CheckpointError, and writes nothing, when the configuration could not be loaded again or a weight is not a
-    finite number in `dtype`.
-    """
-    check_config(model.config)
-    state = {key: w.detach().to("cpu", dtype).contiguous() for key, w in model.state_dict().items()}
-    if bad := _not_finite(state):
-        raise CheckpointError(f"{bad} has values that are not finite numbers in {dtype}: it was not saved.")
-    files = {
-        WEIGHTS: safetensors.torch.save(state, metadata={"format": "pt"}),
-        CONFIG: (json.dumps(asdict(model.config), indent=2) + "\n").encode(),
-    }
-    if card is not None:
-        files[CARD] = card.encode()
-    folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
-    for name, data in files.items():
-        write_atomic(folder / name, data)
-
-
-def load_pretrained(source: str | Path, *, revision: str | None = None) -> UNIT:
+def load_pretrained(source: str | Path, *, revision: str | None = None) -> Model:
     """A folder, or a repository "owner/name" of the Hub -> the network: float32, on the CPU, eval mode, no gradients.
 
-    `revision` is a branch, tag or commit of the Hub. Raises CheckpointError for all that can be wrong.
+    Args:
+        source: a folder, a file in it, a repository, or its address.
+        revision: a branch, tag or commit of the Hub.
+
+    Raises:
+        CheckpointError: for all that can be wrong, in one sentence.
     """
-    folder = find_checkpoint(source, revision=revision)
-    name = Path(source).resolve().name  # the folder of a download is called after its commit
-    config = _read_config(folder / CONFIG, name)
-    # Weights are drawn at random only to be replaced. On the meta device nothing is, but to draw nothing there, PyTorch
-    # imports its compiler, which takes two seconds: worth it where drawing takes longer, or more memory than there is.
-    large = config.dim > 64 or config.n_res + config.n_res_shared > 8
-    with torch.random.fork_rng(devices=[]), torch.device("meta" if large else "cpu"):
-        model = UNIT(config)
-    state = _read_weights(folder / WEIGHTS, name)
-    _check_same(state, model.state_dict(), name)
-    model.load_state_dict(state, assign=True)
-    return model.eval().requires_grad_(False)
+    # The folder of a download is called after its commit, so messages name what was asked for.
+    return checkpoint.load(find_checkpoint(source, revision=revision), Path(source).resolve().name)
 
 
 def find_checkpoint(
@@ -129,33 +69,6 @@ def _meant(source: str | Path) -> str | Path:
         return address[1]
     path = Path(source)
     return path.parent if path.name in FILES and path.is_file() else source
-
-
-def checkpoint_files(folder: Path) -> dict[str, bytes]:
-    """What is worth giving away of a folder, by its path in there."""
-    paths = [folder / name for name in FILES if (folder / name).is_file()]
-    paths += [p for p in sorted((folder / "examples").rglob("*")) if p.is_file() and not p.name.startswith(".")]
-    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in paths}
-
-
-def write_atomic(path: Path, data: bytes) -> None:
-    """Write a file so that whoever looks sees all of the old one or all of the new one.
-
-    Raises OSError, which names that file and not the one that is written first.
-    """
-    temporary = path.with_name(f"{partial_name(path)}.{os.getpid()}-{threading.get_ident()}.tmp")
-    try:
-        temporary.write_bytes(data)
-        os.replace(temporary, path)
-    except OSError as error:
-        raise OSError(error.errno, error.strerror, str(path)) from error
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-def partial_name(path: Path) -> str:
-    """How a file that is half written begins, before the numbers of its process: not longer than a disk takes."""
-    return f".{short_name(path.name, longest=NAME_BYTES - 50)}"
 
 
 def _download(repo: str, revision: str | None, patterns: Sequence[str]) -> Path:
@@ -212,99 +125,6 @@ def _as_sent(path: Path) -> bool:
     name, data = path.resolve().name, path.read_bytes()
     sums = hashlib.sha256(data).hexdigest(), hashlib.sha1(b"blob %d\0" % len(data) + data).hexdigest()
     return name in sums or not re.fullmatch("[0-9a-f]{40}|[0-9a-f]{64}", name)
-
-
-def _read_config(path: Path, name: str) -> UNITConfig:
-    where = f"{CONFIG} of {name}"
-    try:
-        values = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
-        raise CheckpointError(f"{where} is not readable as JSON.") from error
-    if not isinstance(values, dict) or values.get("model") != UNITConfig.model:
-        raise CheckpointError(f'{where} is not of this program: it does not say "model": "{UNITConfig.model}".')
-    version = values.get("format", 1)
-    if type(version) is int and version > UNITConfig.format:
-        raise CheckpointError(f"{where} has format {version}, newer than {UNITConfig.format}: update this program.")
-    if unknown := [field for field in values if field not in get_type_hints(UNITConfig)]:
-        raise CheckpointError(f"{where} has an unknown field {unknown[0][:40]!r}.")
-    config = UNITConfig(**values)
-    check_config(config, where)
-    return config
-
-
-def check_config(config: UNITConfig, where: str = "The configuration") -> None:
-    """Raises CheckpointError, which begins with `where`, for a value that no saved network may have."""
-    types = get_type_hints(UNITConfig)
-    for field, value in asdict(config).items():
-        _check_field(where, field, value, types[field])
-    if config.domain_a == config.domain_b:
-        raise CheckpointError(f"{where} gives both domains the name {config.domain_a}.")
-
-
-def _check_field(where: str, field: str, value: Any, kind: Any) -> None:
-    expected = None
-    if choices := get_args(kind):
-        if value not in choices:
-            expected = "one of " + ", ".join(choices)
-    elif type(value) is not kind:  # not isinstance: True is no number of channels
-        expected = {int: "a whole number", str: "a text", bool: "true or false"}[kind]
-    elif field in _ALLOWED and value not in _ALLOWED[field]:
-        allowed = _ALLOWED[field]
-        expected = f"from {allowed[0]} to {allowed[-1]}" if isinstance(allowed, range) else "1 or 3"
-    elif field.startswith("domain") and not re.fullmatch(r"[\w .+()-]{0,39}\w", value):  # it becomes part of file names
-        expected = "a short name"
-    if expected:
-        raise CheckpointError(f"{where}: {field} is {str(value)[:40]!r}, and must be {expected}.")
-
-
-def _read_weights(path: Path, name: str) -> dict[str, Tensor]:
-    where = f"{WEIGHTS} of {name}"
-    try:
-        stored = read_tensors(path)
-    except FileNotFoundError as error:
-        raise CheckpointError(f"{name} has no {WEIGHTS}.") from error
-    except (SafetensorError, OSError, ValueError) as error:
-        raise CheckpointError(f"{where} is damaged, cut short or not a safetensors file: fetch it again.") from error
-    for key, w in stored.items():
-        if not w.is_floating_point():
-            raise CheckpointError(f"{where}: {key} is stored as {w.dtype}, which is not floating point.")
-    state = {key: w.to(torch.float32, copy=True) for key, w in stored.items()}  # a copy: `stored` is the file itself
-    if bad := _not_finite(state):
-        raise CheckpointError(f"{where}: {bad} has values that are not finite numbers.")
-    return state
-
-
-def read_tensors(path: Path) -> dict[str, Tensor]:
-    """What a safetensors file holds. Its library finds no file whose name is not UTF-8, so such a one is read for it.
-
-    Raises SafetensorError and OSError.
-    """
-    return safetensors.torch.load_file(path) if is_utf8(path) else safetensors.torch.load(path.read_bytes())
-
-
-def is_utf8(path: Path) -> bool:
-    """Whether all programs can open it by its whole name; on Linux any bytes are one, such as those of Latin-1."""
-    try:
-        str(path.absolute()).encode()
-    except UnicodeEncodeError:
-        return False
-    return True
-
-
-def _check_same(state: dict[str, Tensor], expected: dict[str, Tensor], name: str) -> None:
-    where = f"{WEIGHTS} of {name} does not fit its {CONFIG}"
-    if missing := [key for key in expected if key not in state]:
-        raise CheckpointError(f"{where}: {missing[0]} is missing.")
-    if unknown := sorted(state.keys() - expected.keys()):
-        raise CheckpointError(f"{where}: {unknown[0]} is not part of the network.")
-    for key, w in expected.items():
-        if state[key].shape != w.shape:
-            found, wanted = tuple(state[key].shape), tuple(w.shape)
-            raise CheckpointError(f"{where}: {key} should have shape {wanted}, and has {found}.")
-
-
-def _not_finite(state: dict[str, Tensor]) -> str | None:
-    return next((key for key, w in state.items() if not w.isfinite().all()), None)
 
 
 # ---- uploads ---------------------------------------------------------------------------------------------------------

@@ -137,9 +137,22 @@ def to_image(x: Tensor) -> Image.Image:
 
     The inverse of `to_tensor` for all 256 values, and never a contrast stretch: colours are the network's own.
     """
-    x = x.detach().reshape(x.shape[-3:]).to("cpu", torch.float32)
-    pixels = x.add(1).mul_(127.5).round_().clamp_(0, 255).to(torch.uint8).permute(1, 2, 0).contiguous().numpy()
+    levels = to_levels(x.detach().reshape(x.shape[-3:]).cpu())
+    pixels = levels.to(torch.uint8).permute(1, 2, 0).contiguous().numpy()
     return Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels)
+
+
+def to_levels(x: Tensor) -> Tensor:
+    """[-1, 1] -> the nearest of the whole numbers 0 to 255, as float32 of the same shape. What lies outside is clamped.
+
+    What is not a number stays so.
+    """
+    return x.float().add(1).mul_(127.5).round_().clamp_(0, 255)
+
+
+def quantize(x: Tensor) -> Tensor:
+    """Pictures of any shape in [-1, 1] as they come back from a file of 8 bits: float32, one of 256 levels each."""
+    return to_levels(x).div_(127.5).sub_(1)
 
 
 def pad_to_multiple(x: Tensor, multiple: int, margin: int = 0) -> tuple[Tensor, tuple[slice, slice]]:

@@ -30,7 +30,8 @@ from PIL import Image
 from torch import Generator, Tensor, nn
 
 from unit.images import to_image
-from unit.models.unit import UNIT, Domain, Gaussian, UNITConfig
+from unit.models.protocol import Code, Domain
+from unit.models.unit import UNIT, UNITConfig
 from unit.pipeline import Translator, best_dtype
 from unit.system import no_proxy
 
@@ -257,16 +258,16 @@ def photo(size: tuple[int, int]) -> Image.Image:
 
 
 class _Networks:
-    """Stands in for the UNIT of a Translator that draws photos of a in b."""
+    """Stands in for the model of a Translator that draws photos of a in b."""
 
     def __init__(self, encode: Net, decode: Net):
         self._encode, self._decode = encode, decode
 
-    def encode(self, x: Tensor, domain: Domain) -> Gaussian:
-        return Gaussian(self._encode(x))
+    def infer(self, x: Tensor, domain: Domain) -> Code:
+        return Code(self._encode(x))
 
-    def decode(self, z: Tensor, domain: Domain) -> Tensor:
-        return self._decode(z)
+    def decode(self, code: Code, domain: Domain) -> Tensor:
+        return self._decode(code.content)
 
 
 def _translator(model: UNIT, build: Build) -> Translator:

@@ -1,83 +1,124 @@
-"""Translator: photos in, photos out. The app, the command line and the evaluation all draw through it."""
+"""Translator: photos in, photos out. The app, the command line, training and the evaluation all draw through it."""
 
 import copy
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import cast
 
 import torch
 from PIL import Image, ImageOps
-from torch import Generator, Tensor
+from torch import Generator, Tensor, nn
 
 from unit.hub import load_pretrained
-from unit.images import MAX_PIXELS, Padded, Photo, load_image
-from unit.models.architectures import LAYOUTS
-from unit.models.unit import UNIT, Domain, UNITConfig
-from unit.noise import Window, noise_map, slice_window
+from unit.images import MAX_PIXELS, Padded, Photo, load_image, pad_to_multiple, quantize
+from unit.models.protocol import Code, Domain, Model, ModelConfig, Noise
+from unit.noise import Window, slice_window
 from unit.tiling import Tile, TiledImage, tiles
 
 BORDER = 16  # pixels mirrored around a photo, which soften what the zeros that convolutions pad with would do to it
-LONGEST = 8  # times image_size: the longer side of what a model of whole pictures is shown
+LONGEST = 8  # times image_size: the longer side of what a model of aligned pictures is shown
 TILE = 768  # pixels: the side of what is drawn at once of a large picture, without its surroundings
 
-# Layouts that look at the whole picture are shown all of it, unless that takes more than PIECE bytes; then, pieces.
-PIECE = 2**30
-BYTES = {"paper": 12, "master2018": 28}  # for each pixel and unit of dim: measured in float32, at dim 32 and 64
-OVERLAP = 256  # pixels: pieces differ in colour, as their statistics do, and one changes into the next over so many
+# Models that look at the whole picture are shown all of it, unless that takes more bytes than these; then, tiles.
+MAX_BYTES = 2**30
+OVERLAP = 256  # pixels: such tiles differ in colour, as their statistics do, and one changes into the next over so many
+MAX_KEPT = 2**30  # bytes: the codes of two photos that are kept from picture to picture; larger ones are made anew
 
-LATENTS = 2**30  # bytes: the latents of two photos that are kept from picture to picture; larger ones are made anew
-
-Noise = Callable[[Window], Tensor]  # rows and columns of the latent -> (1, 4 dim, rows, columns)
+Codes = Callable[[Window], Code]  # windows of a picture -> the code of what lies in them
 
 
 @dataclass(frozen=True)
-class Latent:
-    """A photo as a point of the shared latent space: `Translator.encode` makes it, `decode` draws it, as often as
+class Sampling:
+    """What is drawn of the many translations that a photo may have. As it is: the one without noise.
+
+    Args:
+        temperature: how much noise is added to the code of a photo; 0 is none, 1 what the network was trained with.
+        grain: side of the squares that share one value of the noise, in latent pixels of 4 or 8 picture pixels.
+        seed: of the noise; None draws a new one each time. Of pictures above 16 megapixels (at dim 32) fine noise is
+            drawn square by square (see `unit.noise`).
+        style_image: a photo of the target domain whose style is followed, for models that have styles.
+
+    Raises:
+        ValueError: for a temperature below 0, a grain below 1 and a seed that does not fit in 64 bits.
+    """
+
+    temperature: float = 0.0
+    grain: int = 1
+    seed: int | None = None
+    style_image: Photo | None = None
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.temperature < math.inf:
+            raise ValueError(f"temperature is {self.temperature}: it must be 0 or more")
+        if self.grain < 1:
+            raise ValueError(f"grain is {self.grain}: it counts latent pixels, so it must be 1 or more")
+        if self.seed is not None and not -(2**63) <= self.seed < 2**64:
+            raise ValueError(f"seed is {self.seed}: it must fit in 64 bits")
+
+    def generator(self) -> Generator:
+        """A generator that starts at the seed, or somewhere new if there is none. It is on the CPU."""
+        generator = Generator()
+        if self.seed is None:
+            generator.seed()
+        else:
+            generator.manual_seed(self.seed)
+        return generator
+
+
+MEAN = Sampling()  # no noise
+PRIOR = Sampling(temperature=1.0)  # noise as in training
+
+
+@dataclass(frozen=True)
+class EncodedImage:
+    """A photo's code, and where the photo lies in it: `Translator.encode` makes it, `decode` draws it, as often as
     wanted. It belongs to the translator that made it, and is never changed, so threads can share it.
     """
 
-    mean: Tensor  # (1, 4 dim, h, w) on the translator's device, of the photo with what is mirrored around it
-    crop: Window  # where the photo is in the drawing
+    code: Code  # of one photo with what is mirrored around it, on the translator's device
+    domain: Domain  # which the photo was taken to be of
+    crop: Window  # where the photo is in a picture drawn of the code
     size: tuple[int, int]  # width and height of the photo, and of every drawing
 
     @property
     def nbytes(self) -> int:
-        return self.mean.nbytes
+        return sum(part.nbytes for part in self.code if part is not None)
 
-    def lerp(self, other: "Latent", t: float) -> "Latent":
+    def lerp(self, other: "EncodedImage", t: float) -> "EncodedImage":
         """The point `t` of the way along the straight line to `other`; 0 is here, 1 is there.
 
         Raises ValueError unless both photos have the same size.
         """
         if self.size != other.size:
             raise ValueError(f"the photos have the sizes {self.size} and {other.size}: make one as large as the other")
-        return replace(self, mean=torch.lerp(self.mean, other.mean, t))
+        return replace(self, code=self.code.map(lambda x, y: torch.lerp(x, y, t), other.code))
 
 
 class Translator:
-    """A trained UNIT for people who have photos: domains by name, any size, any kind of file, one call each.
+    """A trained model for people who have photos: domains by name, any size, any kind of file, one call each.
 
     A photo is a path or a PIL image (see `unit.images.load_image`, which raises ImageError); a drawing is a PIL image
-    of exactly the photo's size. A model of whole, aligned pictures (`UNITConfig.whole`) draws small, and its drawing is
+    of exactly the photo's size. A model of aligned pictures (`UNITConfig.aligned`) draws small, and its drawing is
     enlarged. Nothing is kept from call to call, so threads can share one Translator. Noise is drawn on the CPU, so a
     seed means the same picture on every device, up to rounding.
 
     Large pictures are drawn in tiles, and the network needs no more memory for them than for one; `draw` hands them out
     one by one. In the compact layouts the result is that of drawing them whole. The other layouts look at the whole
-    picture, and are shown it up to about a megapixel (see `piece`). Of larger ones they draw pieces that overlap and
-    are blended: there is no seam, but each piece is taken for a picture of its own, with its own contrast.
+    picture, and are shown it up to about a megapixel (see `max_tile`). Of larger ones they draw tiles that overlap and
+    are blended: there is no seam, but each tile is taken for a picture of its own, with its own contrast.
     """
 
-    def __init__(self, model: UNIT, device: str | torch.device | None = None, dtype: torch.dtype | None = None):
+    def __init__(self, model: Model, device: str | torch.device | None = None, dtype: torch.dtype | None = None):
         """The model is copied, so training may go on with it. device and dtype None: the best this machine has."""
-        self.config = model.config
+        self.config: ModelConfig = model.config
         self.device = torch.device(device) if device is not None else best_device()
         self.dtype = dtype if dtype is not None else best_dtype(self.device)
         self._format = memory_format(self.device)
-        model = copy.deepcopy(model).eval().requires_grad_(False)
-        self._model = model.to(self.device, self.dtype).to(memory_format=self._format)
-        self._reach = reach(model.config)
+        net = cast(nn.Module, copy.deepcopy(model)).eval().requires_grad_(False)
+        self._model = cast(Model, net.to(self.device, self.dtype).to(memory_format=self._format))
+        self._radius = model.config.receptive_radius
 
     @classmethod
     def from_pretrained(
@@ -88,7 +129,7 @@ class Translator:
         device: str | torch.device | None = None,
         dtype: torch.dtype | None = None,
     ) -> "Translator":
-        """A folder, or a repository "owner/name" of the Hugging Face Hub. Raises `unit.hub.CheckpointError`."""
+        """A folder, or a repository "owner/name" of the Hugging Face Hub. Raises `unit.checkpoint.CheckpointError`."""
         return cls(load_pretrained(source, revision=revision), device, dtype)
 
     @property
@@ -102,87 +143,98 @@ class Translator:
         return sum(p.numel() for p in self._model.parameters())
 
     @torch.inference_mode()
-    def encode(self, image: Photo, domain: str) -> Latent:
-        """A photo of `domain` -> its latent: the slow half of a translation, done once for many drawings.
+    def encode(self, image: Photo, domain: str) -> EncodedImage:
+        """A photo of `domain` -> its code: the slow half of a translation, done once for many drawings.
 
-        A latent holds 4 dim numbers for every d x d pixels, so it may be larger than its photo. Layouts that look at
-        the whole picture are shown it whole, however much memory that takes. Raises ValueError for an unknown domain.
+        A UNIT's code holds 4 dim numbers for every d x d pixels, so it may be larger than its photo. Models that look
+        at the whole picture are shown it whole, however much memory that takes. Raises ValueError for an unknown
+        domain.
         """
         a = self._domain(domain)
         photo, size = self._photo(image)
-        x = self._pad(photo, self._channels(a))
-        height, width = x.shape
-        return Latent(self._kept(x, a)((slice(0, height), slice(0, width))), x.crop, size)
+        x = self._pad(photo, a)
+        return EncodedImage(self._kept(x, a)(_all_of(x.shape)), a, x.crop, size)
 
     @torch.inference_mode()
-    def decode(
-        self, latent: Latent, target: str, *, temperature: float = 0.0, grain: int = 1, seed: int | None = None
-    ) -> Image.Image:
-        """A latent drawn in `target`, which may be either domain: the other one translates, its own reconstructs.
+    def decode(self, encoded: EncodedImage, target: str, sampling: Sampling = MEAN) -> Image.Image:
+        """A code drawn in `target`, which may be either domain: the other one translates, its own reconstructs.
 
-        The noise, and what is raised, are those of `translate`: decode(encode(photo, a), b, ...) is its picture, unless
-        that is blended of pieces.
+        decode(encode(photo, a), b, sampling) is the picture that `translate` draws, unless that is blended of tiles.
+        Raises ValueError for an unknown domain.
         """
         b = self._domain(target)
-        return self._decode(latent, b, self._noise(_sides(latent.mean), temperature, grain, _generator(seed))).finish()
+        noise = self._noise(_sides(encoded.code.content), sampling, sampling.generator())
+        return self._decode(encoded, b, noise, self._style(sampling, b)).finish()
 
     @torch.inference_mode()
     def walk(
-        self,
-        latent: Latent,
-        target: str,
-        steps: int = 24,
-        *,
-        temperature: float = 1.0,
-        grain: int = 1,
-        seed: int | None = None,
+        self, encoded: EncodedImage, target: str, steps: int = 24, sampling: Sampling = PRIOR
     ) -> Iterator[Image.Image]:
-        """A closed walk around a latent, drawn in `target` step by step; after the last step comes the first again.
+        """A closed walk around a photo, drawn in `target` step by step; after the last step comes the first again.
 
         The noise is cos(t) eta_0 + sin(t) eta_1, which at every step is noise of the same strength. The first picture
-        is what `decode` draws with the same seed. Raises ValueError as `translate` does, and for less than one step.
+        is what `decode` draws with the same sampling. Raises ValueError as `decode` does, and for less than one step.
         """
         if steps < 1:
             raise ValueError(f"steps is {steps}: it counts pictures, so it must be 1 or more")
-        b, generator = self._domain(target), _generator(seed)
-        eta_0, eta_1 = (self._noise(_sides(latent.mean), temperature, grain, generator) for _ in range(2))
+        b, generator = self._domain(target), sampling.generator()
+        style, shape = self._style(sampling, b), _sides(encoded.code.content)
+        eta_0, eta_1 = (self._noise(shape, sampling, generator) for _ in range(2))
 
         def noise(t: float) -> Noise | None:
             if eta_0 is None or eta_1 is None:
                 return None
-            return lambda window: math.cos(t) * eta_0(window) + math.sin(t) * eta_1(window)
+            return lambda window: eta_0(window).map(lambda x, y: math.cos(t) * x + math.sin(t) * y, eta_1(window))
 
-        return (self._decode(latent, b, noise(2 * math.pi * step / steps)).finish() for step in range(steps))
+        return (self._decode(encoded, b, noise(2 * math.pi * step / steps), style).finish() for step in range(steps))
 
     @torch.inference_mode()
-    def translate(
-        self, image: Photo, target: str, *, temperature: float = 0.0, grain: int = 1, seed: int | None = None
-    ) -> Image.Image:
+    def translate(self, image: Photo, target: str, sampling: Sampling = MEAN) -> Image.Image:
         """A photo of the other domain, drawn in `target`.
 
-        temperature: how much noise is added in the latent; 0 is none, 1 what the network was trained with.
-        grain: side of the squares that share one value of the noise, in latent pixels of 4 or 8 picture pixels.
-        seed: of the noise; None draws a new one each time. Of pictures above 16 megapixels (at dim 32; see
-        `unit.noise`) fine noise is drawn square by square, so there it is not what `UNIT.translate` draws.
-
-        Raises ValueError for an unknown domain, a temperature below 0 and a grain below 1.
+        Raises ValueError for an unknown domain, and for a style image where the model has no styles.
         """
-        return self.draw(image, target, temperature=temperature, grain=grain, seed=seed).finish()
+        return self.draw(image, target, sampling).finish()
+
+    @torch.no_grad()
+    def translate_batch(self, x: Tensor, source: str, target: str, sampling: Sampling = MEAN) -> Tensor:
+        """Photos of `source` drawn in `target`, each as `translate` draws and saves it: same border, same 256 levels.
+
+        Args:
+            x: (N, C, H, W) in [-1, 1], drawn in one piece, so they should fit into memory. A model of aligned pictures
+                is shown them as they are, so their shorter side should be `image_size`.
+            source: the domain the photos are of. It may also be the target: then they are reconstructed.
+            sampling: each photo has noise of its own; the first has what `translate` would add to it.
+
+        Returns:
+            (N, C', H, W) float32 in [-1, 1], on the device of x.
+
+        Raises:
+            ValueError: as `translate` does.
+        """
+        a, b, generator = self._domain(source), self._domain(target), sampling.generator()
+        size = (x.shape[-1], x.shape[-2])
+        padded, crop = pad_to_multiple(x, self.config.downsampling, self._margin(size))
+        code = self._towards(self._model.infer(self._send(padded), a), a, b, self._style(sampling, b))
+        shape = _sides(code.content)
+        noises = [self._noise(shape, sampling, generator) for _ in x]
+        rows = [self._send_code(noise(_all_of(shape))) for noise in noises if noise]
+        if rows:
+            code = self._model.sample_code(code, rows[0].map(lambda *etas: torch.cat(etas), *rows[1:]))
+        return quantize(slice_window(self._model.decode(code, b), crop)).to(x.device)
 
     @torch.inference_mode()
-    def draw(
-        self, image: Photo, target: str, *, temperature: float = 0.0, grain: int = 1, seed: int | None = None
-    ) -> TiledImage:
+    def draw(self, image: Photo, target: str, sampling: Sampling = MEAN) -> TiledImage:
         """What `translate` draws, one tile at a time: for those who want to show how far it is, or to stop.
 
         The photo is read, and what `translate` raises is raised, before this returns. Nothing is drawn yet.
         """
         b = self._domain(target)
         photo, size = self._photo(image)
-        return self._translate(photo, size, _other(b), b, temperature, grain, seed)
+        return self._translate(photo, size, _other(b), b, sampling)
 
     def reconstruct(self, image: Photo, domain: str) -> Image.Image:
-        """A photo of `domain`, encoded and drawn again in `domain`: what of it the latent keeps."""
+        """A photo of `domain`, encoded and drawn again in `domain`: what of it the code keeps."""
         a = self._domain(domain)
         photo, size = self._photo(image)
         return self._translate(photo, size, a, a).finish()
@@ -201,32 +253,21 @@ class Translator:
 
     @torch.inference_mode()
     def sample(
-        self,
-        n: int = 1,
-        *,
-        size: tuple[int, int] | None = None,
-        temperature: float = 1.0,
-        grain: int = 1,
-        seed: int | None = None,
+        self, n: int = 1, sampling: Sampling = PRIOR, *, size: tuple[int, int] | None = None
     ) -> list[tuple[Image.Image, Image.Image]]:
         """n pairs drawn from the prior, without a photo: one z, seen in both domains, in the order of `domains`.
 
-        size: (width, height) in pixels; by default the square of the training crops. For a seed, the first pairs
-        are the same whatever n is.
-        temperature, grain: of the noise, as in `translate`. At 1 and 1 it is the paper's prior N(0, I).
+        Args:
+            sampling: at temperature 1 and grain 1, as in training, it is the paper's prior N(0, I); at temperature 0
+                there is nothing but its mean, n times. For a seed, the first pairs are the same whatever n is.
+            size: (width, height) in pixels; by default the square of the training crops.
         """
-        pairs = self.draw_pairs(n, size=size, temperature=temperature, grain=grain, seed=seed)
+        pairs = self.draw_pairs(n, sampling, size=size)
         return [(x_a.finish(), x_b.finish()) for x_a, x_b in pairs]
 
     @torch.inference_mode()
     def draw_pairs(
-        self,
-        n: int = 1,
-        *,
-        size: tuple[int, int] | None = None,
-        temperature: float = 1.0,
-        grain: int = 1,
-        seed: int | None = None,
+        self, n: int = 1, sampling: Sampling = PRIOR, *, size: tuple[int, int] | None = None
     ) -> Iterator[tuple[TiledImage, TiledImage]]:
         """The pairs of `sample`, one after the other and each tile by tile: for those who want to save each at once."""
         width, height = size or (self.config.image_size, self.config.image_size)
@@ -234,12 +275,15 @@ class Translator:
             raise ValueError(f"cannot draw {n} pairs of {width} x {height} pixels: every number must be 1 or more")
         if width * height > MAX_PIXELS:  # before the memory for it is asked for, which may end more than this program
             raise ValueError(f"{width} x {height} is too large: draw at most {MAX_PIXELS // 1_000_000} million pixels")
-        generator = _generator(seed)
-        blank = self._pad(Image.new("L", (width, height)), 1)
-        h, w = self._latent_shape(blank.shape)
-        origin = Latent(torch.zeros(1).expand(1, 4 * self.config.dim, h, w), blank.crop, (width, height))
-        etas = (self._noise((h, w), temperature, grain, generator) for _ in range(n))
-        return ((self._decode(origin, "a", eta), self._decode(origin, "b", eta)) for eta in etas)
+        generator = sampling.generator()
+        blank = self._pad(Image.new("L", (width, height)), "a")
+
+        def drawn(z: Noise, domain: Domain) -> TiledImage:
+            codes = lambda seen: self._send_code(z(self._latent(seen)))  # noqa: E731
+            return self._draw(codes, None, domain, blank.shape, blank.crop, (width, height))
+
+        etas = (self._scaled_noise(self._latent_shape(blank.shape), sampling, generator) for _ in range(n))
+        return ((drawn(z, "a"), drawn(z, "b")) for z in etas)
 
     @torch.inference_mode()
     def interpolate(self, image_0: Photo, image_1: Photo, target: str, steps: int = 8) -> list[Image.Image]:
@@ -261,90 +305,116 @@ class Translator:
         a = _other(b)
         first, size = self._photo(image_0)
         second, _ = self._photo(ImageOps.fit(load_image(image_1), size))
-        x, y = (self._pad(photo, self._channels(a)) for photo in (first, second))
-        here, there = self._mean(x, a), self._mean(y, a)
+        x, y = (self._pad(photo, a) for photo in (first, second))
+        here, there = self._codes(x, a), self._codes(y, a)
 
-        def between(t: float) -> Callable[[Window], Tensor]:
-            return lambda seen: self._send(torch.lerp(here(seen), there(seen), t))
+        def between(t: float) -> Callable[[Window], Code]:
+            def codes(seen: Window) -> Code:
+                code = here(seen).map(lambda x, y: torch.lerp(x, y, t), there(seen))
+                return self._send_code(self._towards(code, a, b, None))
+
+            return codes
 
         places = (step / max(steps - 1, 1) for step in range(steps))
         return (self._draw(between(t), None, b, x.shape, x.crop, size) for t in places)
 
     def _translate(
-        self,
-        photo: Image.Image,
-        size: tuple[int, int],
-        a: Domain,
-        b: Domain,
-        temperature: float = 0.0,
-        grain: int = 1,
-        seed: int | None = None,
+        self, photo: Image.Image, size: tuple[int, int], a: Domain, b: Domain, sampling: Sampling = MEAN
     ) -> TiledImage:
-        """Tile by tile from photo to drawing: the latent of a whole large photo would take ten times its memory."""
-        x = self._pad(photo, self._channels(a))
-        eta = self._noise(self._latent_shape(x.shape), temperature, grain, _generator(seed))
-        return self._draw(lambda seen: self._encode(x, seen, a), eta, b, x.shape, x.crop, size)
+        """Tile by tile from photo to drawing: the code of a whole large photo would take ten times its memory."""
+        x = self._pad(photo, a)
+        style = self._style(sampling, b)
+        noise = self._noise(self._latent_shape(x.shape), sampling, sampling.generator())
+        return self._draw(
+            lambda seen: self._towards(self._infer(x, seen, a), a, b, style), noise, b, x.shape, x.crop, size
+        )
 
-    def _encode(self, x: Padded, seen: Window, a: Domain) -> Tensor:
-        return self._model.encode(self._send(x[seen]), a).mean
+    def _codes(self, x: Padded, a: Domain) -> Codes:
+        """The code of one of two photos that are drawn many times: kept, if there is room for both.
 
-    def _mean(self, x: Padded, a: Domain) -> Callable[[Window], Tensor]:
-        """The latent of one of two photos that are drawn many times: kept, if there is room for both.
-
-        Otherwise each picture encodes them again, tile by tile or in the pieces that `translate` takes.
+        Otherwise each picture encodes them again, in the tiles that `translate` takes.
         """
-        small = 2 * 4 * self.config.dim * math.prod(self._latent_shape(x.shape)) * self.dtype.itemsize <= LATENTS
-        if small and (self._reach is not None or math.prod(x.shape) <= piece(self.config) ** 2):
-            return self._kept(x, a)
-        return lambda seen: self._encode(x, seen, a)
+        one_pixel = self._model.noise((1, 1), Generator(), 1)(
+            _all_of((1, 1))
+        ).content  # has as many channels as the code
+        size = 2 * one_pixel.numel() * math.prod(self._latent_shape(x.shape)) * self.dtype.itemsize
+        whole = self._radius is not None or math.prod(x.shape) <= max_tile(self.config) ** 2
+        return self._kept(x, a) if whole and size <= MAX_KEPT else lambda seen: self._infer(x, seen, a)
 
-    def _kept(self, x: Padded, a: Domain) -> Callable[[Window], Tensor]:
-        """The latent of a photo, of which each tile is made when a window first needs it, and then kept."""
-        h, w = self._latent_shape(x.shape)
-        mean = torch.empty(1, 4 * self.config.dim, h, w, device=self.device, dtype=self.dtype)
-        left = _piece(*x.shape) if self._reach is None else self._tiles(x.shape, TILE, self._reach)
+    def _kept(self, x: Padded, a: Domain) -> Codes:
+        """The code of a photo, of which each tile is made when a window first needs it, and then kept."""
+        left = [*tiles(*x.shape, max(x.shape), 0)] if self._radius is None else self._tiles(x.shape, TILE, self._radius)
+        kept: Code | None = None
 
-        def window(wanted: Window) -> Tensor:
+        def window(wanted: Window) -> Code:
+            nonlocal kept
             for tile in [tile for tile in left if _overlap(tile.core, wanted)]:
-                part = self._encode(x, tile.seen, a)
-                slice_window(mean, self._latent(tile.core)).copy_(slice_window(part, self._latent(tile.kept)))
+                part = self._infer(x, tile.seen, a)
+                if kept is None:
+                    content = part.content.new_empty(1, part.content.shape[1], *self._latent_shape(x.shape))
+                    kept = Code(content, part.style if self._radius is None else None)
+                slice_window(kept.content, self._latent(tile.core)).copy_(
+                    slice_window(part.content, self._latent(tile.kept))
+                )
                 left.remove(tile)
-            return slice_window(mean, self._latent(wanted))
+            assert kept is not None  # every window lies in some tile
+            return kept._replace(content=slice_window(kept.content, self._latent(wanted)))
 
         return window
 
-    def _decode(self, latent: Latent, b: Domain, eta: Noise | None) -> TiledImage:
-        def mean(seen: Window) -> Tensor:
-            return self._send(slice_window(latent.mean, self._latent(seen)))
+    def _decode(
+        self, encoded: EncodedImage, b: Domain, noise: Noise | None = None, style: Tensor | None = None
+    ) -> TiledImage:
+        code = self._towards(encoded.code, encoded.domain, b, style)
 
-        h, w = _sides(latent.mean)
+        def codes(seen: Window) -> Code:
+            return self._send_code(code._replace(content=slice_window(code.content, self._latent(seen))))
+
+        h, w = _sides(code.content)
         shape = self.config.downsampling * h, self.config.downsampling * w
-        return self._draw(mean, eta, b, shape, latent.crop, latent.size)
+        return self._draw(codes, noise, b, shape, encoded.crop, encoded.size)
 
     def _draw(
         self,
-        mean: Callable[[Window], Tensor],
-        eta: Noise | None,
+        codes: Callable[[Window], Code],
+        noise: Noise | None,
         b: Domain,
         shape: tuple[int, int],
         crop: Window,
         size: tuple[int, int],
     ) -> TiledImage:
-        """mean: of windows of a picture of `shape` (height, width). eta: of all its latent, so that tiles agree."""
+        """codes: of windows of a picture of `shape` (height, width). noise: of all its code, so that tiles agree."""
 
         def draw(seen: Window) -> Tensor:
-            z = mean(seen)
-            if eta is not None:
-                z = z + self._send(eta(self._latent(seen)))
-            return self._model.decode(z, b)
+            code = codes(seen)
+            if noise is not None:
+                code = self._model.sample_code(code, self._send_code(noise(self._latent(seen))))
+            return self._model.decode(code, b)
 
-        if self._reach is not None:
-            return TiledImage(draw, self._tiles(shape, TILE, self._reach), crop, size)
-        side, d = piece(self.config), self.config.downsampling
+        if self._radius is not None:
+            return TiledImage(draw, self._tiles(shape, TILE, self._radius), crop, size)
+        side, d = max_tile(self.config), self.config.downsampling
         if shape[0] * shape[1] <= side**2:
-            return TiledImage(draw, _piece(*shape), crop, size)
+            return TiledImage(draw, tiles(*shape, max(shape), 0), crop, size)
         overlap = min(OVERLAP, side // 4 // d * d)
         return TiledImage(draw, self._tiles(shape, side - 2 * BORDER, BORDER, overlap), crop, size, overlap)
+
+    def _infer(self, x: Padded, seen: Window, a: Domain) -> Code:
+        return self._model.infer(self._send(x[seen]), a)
+
+    def _towards(self, code: Code, a: Domain, b: Domain, style: Tensor | None) -> Code:
+        """The code of a photo of `a`, to be drawn in `b`: with the style to follow, and never with that of `a` in b."""
+        return code if a == b and style is None else code._replace(style=style)
+
+    def _style(self, sampling: Sampling, b: Domain) -> Tensor | None:
+        """The style of the photo that is to be followed, if there is one."""
+        if sampling.style_image is None:
+            return None
+        photo, _ = self._photo(sampling.style_image)
+        x = self._pad(photo, b)
+        if (style := self._infer(x, _all_of(x.shape), b).style) is None:
+            raise ValueError("this model has no styles that could follow a photo: leave style_image out")
+        return style
 
     def _tiles(self, shape: tuple[int, int], side: int, margin: int, overlap: int = 0) -> list[Tile]:
         return tiles(*shape, side, margin, overlap, multiple=self.config.downsampling)
@@ -357,75 +427,61 @@ class Translator:
         height, width = shape
         return height // self.config.downsampling, width // self.config.downsampling
 
-    def _pad(self, photo: Image.Image, channels: int) -> Padded:
-        d = self.config.downsampling
-        if self._reach is not None:
-            return Padded(photo, channels, d, border(self.config))
-        # There are no statistics over a single latent pixel.
-        return Padded(photo, channels, d, 0 if min(photo.size) > d else d)
+    def _pad(self, photo: Image.Image, domain: Domain) -> Padded:
+        channels = self.config.channels[domain == "b"]
+        return Padded(photo, channels, self.config.downsampling, self._margin(photo.size))
 
-    def _noise(self, shape: tuple[int, int], temperature: float, grain: int, generator: Generator) -> Noise | None:
-        """temperature * eta, eta ~ N(0, 1), of a latent of `shape`, on the CPU. None for temperature 0."""
-        if not 0 <= temperature < math.inf:
-            raise ValueError(f"temperature is {temperature}: it must be 0 or more")
-        if not temperature:
-            return None
-        eta = noise_map(4 * self.config.dim, *shape, generator, grain)
-        return lambda window: temperature * eta(window).to(self.dtype)
+    def _margin(self, size: tuple[int, int]) -> int:
+        """How many pixels are mirrored around a photo of `size` before a network sees it.
+
+        None for models of aligned pictures: from the zeros around its picture the network has learnt where in it it
+        is, and with a border it draws the eyes twice, once where the photo has them and once where they should be.
+        None either where statistics over the picture should be of the picture only, unless it is a single latent
+        pixel, which has none.
+        """
+        if self._radius is None:
+            return 0 if min(size) > self.config.downsampling else self.config.downsampling
+        return 0 if self.config.aligned else BORDER
+
+    def _noise(self, shape: tuple[int, int], sampling: Sampling, generator: Generator) -> Noise | None:
+        """temperature * eta for a code of `shape` (h, w), on the CPU. None for temperature 0."""
+        return self._scaled_noise(shape, sampling, generator) if sampling.temperature else None
+
+    def _scaled_noise(self, shape: tuple[int, int], sampling: Sampling, generator: Generator) -> Noise:
+        eta = self._model.noise(shape, generator, sampling.grain)
+        return lambda window: eta(window).map(lambda x: sampling.temperature * x.to(self.dtype))
 
     def _send(self, x: Tensor) -> Tensor:
         return x.to(self.device, self.dtype, memory_format=self._format)
+
+    def _send_code(self, code: Code) -> Code:
+        return code.map(self._send)
 
     def _photo(self, image: Photo) -> tuple[Image.Image, tuple[int, int]]:
         """What the network is shown of a photo, and the photo's (width, height)."""
         photo = load_image(image)
         size = photo.size
-        if self.config.whole:
+        if self.config.aligned:
             scale = self.config.image_size * min(1 / min(size), LONGEST / max(size))
             width, height = (max(1, round(scale * side)) for side in size)
             photo = photo.resize((width, height), Image.Resampling.BICUBIC)
         return photo, size
 
-    def _channels(self, domain: Domain) -> int:
-        return self.config.channels_a if domain == "a" else self.config.channels_b
-
     def _domain(self, name: str) -> Domain:
         if name not in self.domains:
             raise ValueError(f"{name!r} is not a domain of this model: choose {' or '.join(self.domains)}")
-        return "a" if name == self.config.domain_a else "b"
+        return "a" if name == self.domains[0] else "b"
 
 
-def reach(config: UNITConfig) -> int | None:
-    """How many pixels from an output pixel an input pixel can be and still matter to it; None: any number.
-
-    Counted in latent pixels: the margin of the layout, and two for each residual block of two 3x3 convolutions. The
-    layouts with instance norm look at the whole picture.
-    """
-    if (margin := LAYOUTS[config.layout].margin) is None:
-        return None
-    blocks = 2 * (config.n_res + config.n_res_shared)  # those of the encoder and those of the decoder
-    return config.downsampling * (2 * blocks + margin)
-
-
-def border(config: UNITConfig) -> int:
-    """How many pixels are mirrored around a photo before a network sees it.
-
-    None for models of whole, aligned pictures: from the zeros around its picture the network has learnt where in it it
-    is, and with a border it draws the eyes twice, once where the photo has them and once where they should be. None
-    either where statistics over the picture should be of the picture only.
-    """
-    return 0 if config.whole or reach(config) is None else BORDER
-
-
-def piece(config: UNITConfig) -> int:
-    """Pixels, in whole latent ones: side of the largest square that a layout without a reach is shown at once."""
-    side = math.isqrt(PIECE // (BYTES[config.layout] * config.dim))
+def max_tile(config: ModelConfig) -> int:
+    """Side in pixels of the largest square that a model without a receptive radius is shown at once."""
+    side = math.isqrt(MAX_BYTES // config.bytes_per_pixel)
     return side // config.downsampling * config.downsampling
 
 
-def _piece(height: int, width: int) -> list[Tile]:
-    """A single tile of it all."""
-    return tiles(height, width, max(height, width), 0)
+def _all_of(shape: tuple[int, int]) -> Window:
+    height, width = shape
+    return slice(0, height), slice(0, width)
 
 
 def _overlap(one: Window, other: Window) -> bool:
@@ -439,17 +495,6 @@ def _sides(x: Tensor) -> tuple[int, int]:
 
 def _other(domain: Domain) -> Domain:
     return "b" if domain == "a" else "a"
-
-
-def _generator(seed: int | None) -> Generator:
-    generator = Generator()
-    if seed is None:
-        generator.seed()
-    elif -(2**63) <= seed < 2**64:
-        generator.manual_seed(seed)
-    else:
-        raise ValueError(f"seed is {seed}: it must fit in 64 bits")
-    return generator
 
 
 def best_device() -> torch.device:

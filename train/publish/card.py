@@ -11,7 +11,7 @@ from huggingface_hub import EvalResult, ModelCardData
 
 from train.config import TrainConfig, presets
 from train.eval.results import table
-from unit.hub import CARD, METRICS, write_atomic
+from unit.checkpoint import CARD, METRICS, upgraded, write_atomic
 
 TRAINING, SAMPLES = "training.json", "samples.jpg"  # with the measures, what a card is made of, in its folder
 REPO = "owner/name"  # stands for the repository until it is known (train/publish/push.py)
@@ -167,6 +167,7 @@ def command(config: Mapping[str, Any]) -> str:
 
 def complete(config: Mapping[str, Any]) -> dict[str, Any]:
     """All options of TrainConfig there are now. Those younger than the run have the values that change nothing."""
+    config = {**config, "model": upgraded(config.get("model", {}))}
     return {
         name: value | config[name] if isinstance(value, dict) else config.get(name, value)
         for name, value in json.loads(TrainConfig(data="").to_json()).items()

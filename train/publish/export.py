@@ -21,9 +21,12 @@ from train.config import TrainConfig
 from train.data.crops import held_out_photos
 from train.data.source import DataError, redact_path
 from train.publish.card import SAMPLES, TRAINING, UNKNOWN, complete, read_json, write_card
-from unit.hub import DISCRIMINATORS, METRICS, WEIGHTS, load_pretrained, save_pretrained, write_atomic
+from unit.checkpoint import DISCRIMINATORS, METRICS, WEIGHTS, save_pretrained, write_atomic
+from unit.hub import load_pretrained
 from unit.images import to_image
-from unit.models.unit import UNIT, Domain, UNITConfig
+from unit.models.protocol import Domain, Model
+from unit.models.unit import UNIT, UNITConfig
+from unit.pipeline import Translator
 
 PHOTOS = 4  # of each domain in the grid
 CELL = 160  # pixels: the least side of a picture in it, so that there is room for its label
@@ -50,7 +53,7 @@ def export(
     if (newest := Checkpointer(run).load_newest()) is None:
         raise ValueError(f"{run} holds no checkpoint yet; they are written every --save-every steps.")
     _, tensors, metadata = newest
-    config = json.loads(metadata["config"])
+    config = complete(json.loads(metadata["config"]))
     model = UNIT(UNITConfig(**config["model"]))
     model.load_state_dict({k.removeprefix("ema."): tensor for k, tensor in tensors.items() if k.startswith("ema.")})
     told = ""
@@ -71,7 +74,7 @@ def export(
     return folder
 
 
-def blended(model: UNIT, other: UNIT, share: float) -> dict[str, Tensor]:
+def blended(model: UNIT, other: Model, share: float) -> dict[str, Tensor]:
     """share * model + (1 - share) * other, weight by weight, of two networks of which one went on from the other.
 
     A model soup (Wortsman et al. 2022, arXiv:2203.05482): often better than either. Raises ValueError for a share that
@@ -122,18 +125,19 @@ def write_checkpoint(
     write_card(folder)
 
 
-@torch.no_grad()
 def sample_grid(model: UNIT, x_a: Tensor, x_b: Tensor) -> Image.Image:
     """A row a photo of each domain: x_a, x_ab, x_aba, x_b, x_ba, x_bab, and what they are above them.
 
     x_a, x_b: (N, C, H, W) in [-1, 1].
     """
-    device = next(model.parameters()).device
-    x_a, x_b = x_a.to(device), x_b.to(device)
-    x_ab, x_ba = model.translate(x_a, "a", "b"), model.translate(x_b, "b", "a")
-    a, b = _written("a", model.config.domain_a), _written("b", model.config.domain_b)
-    columns = [(a, x_a), (f"drawn in {b}", x_ab), (f"and back in {a}", model.translate(x_ab, "b", "a"))]
-    columns += [(b, x_b), (f"drawn in {a}", x_ba), (f"and back in {b}", model.translate(x_ba, "a", "b"))]
+    translator = Translator(model, next(model.parameters()).device)
+    a, b = translator.domains
+    labels = {a: _written("a", a), b: _written("b", b)}
+    columns: list[tuple[str, Tensor]] = []
+    for x, here, there in ((x_a, a, b), (x_b, b, a)):
+        drawn = translator.translate_batch(x, here, there)
+        back = translator.translate_batch(drawn, there, here)
+        columns += [(labels[here], x), (f"drawn in {labels[there]}", drawn), (f"and back in {labels[here]}", back)]
 
     side = max(CELL, *x_a.shape[-2:])
     grid = Image.new("RGB", (len(columns) * (side + 4) - 4, len(x_a) * (side + 4) + 20), "white")

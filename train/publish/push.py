@@ -23,18 +23,8 @@ from train.data.crops import held_out_photos
 from train.publish.card import REPO, TRAINING, read_json
 from train.publish.export import PHOTOS, export, write_checkpoint
 from train.state import TrainState
-from unit.hub import (
-    CARD,
-    CONFIG,
-    FILES,
-    PushError,
-    checkpoint_files,
-    commit,
-    load_pretrained,
-    make_repo,
-    quiet,
-    temporary,
-)
+from unit.checkpoint import CARD, CONFIG, FILES, checkpoint_files
+from unit.hub import PushError, commit, load_pretrained, make_repo, quiet, temporary
 
 
 def push(folder: Path, repo: str, *, private: bool = False, revision: str | None = None) -> str:

@@ -25,7 +25,8 @@ from train.eval.evaluate import hardware
 from train.objective import discriminator_objective, forward_options, generator_objective
 from train.state import TrainState
 from train.step import train_step
-from unit.models.blocks import FoldedUpConv, FoldedUpConv5
+from unit.models.folded import FoldedUpConv, FoldedUpConv5
+from unit.models.protocol import Code
 from unit.pipeline import memory_format
 
 
@@ -35,7 +36,7 @@ def plain_step(state: TrainState, x_a: Tensor, x_b: Tensor) -> None:
 
     with torch.no_grad():
         q_a, q_b = model.encode(x_a, "a"), model.encode(x_b, "b")
-        x_ba, x_ab = model.decode(q_b.sample(), "a"), model.decode(q_a.sample(), "b")
+        x_ba, x_ab = model.decode(Code(q_b.sample()), "a"), model.decode(Code(q_a.sample()), "b")
         seen_a, seen_b, seen_ba, seen_ab = (project(x) for x in zoom(config.zoom, x_a, x_b, x_ba, x_ab))
     discriminator.requires_grad_(True)
     d_loss, _ = discriminator_objective(config, discriminator(seen_a, seen_b), discriminator(seen_ba, seen_ab))

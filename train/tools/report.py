@@ -19,7 +19,7 @@ from safetensors import SafetensorError, safe_open
 
 from train.checkpointer import checkpoints
 from train.data.source import redact_path
-from unit.hub import write_atomic
+from unit.checkpoint import write_atomic
 
 GRIDS, WIDTH = 8, 1200  # sample grids on the page at most, and their width in pixels at most
 POINTS = 400  # of a curve; of longer runs the means of as many stretches are drawn

@@ -1,7 +1,7 @@
 """Do the presets hold? Each trained from several seeds on one small budget: python -m train stability --data FOLDER
 
 The paper calls instability its second limit. A run has collapsed if the translations of different photos look alike: if
-their mean perceptual distance from one another is less than half that of real photos of the domain, either way. It has
+their mean feature distance from one another is less than half that of real photos of the domain, either way. It has
 diverged if steps were skipped because their gradients were not finite. Prints a Markdown table.
 """
 
@@ -22,11 +22,12 @@ from train.config import TrainConfig, check_options, presets
 from train.data.crops import check_data, held_out_photos, reading
 from train.data.source import find_data
 from train.eval.extractors import EfficientNetLite2
-from train.eval.metrics import perceptual
+from train.eval.metrics import feature_distance
 from train.state import TrainState
 from train.step import Diverged, train_step
 from unit.losses import reconstruction
 from unit.models.unit import UNIT
+from unit.pipeline import Translator
 
 COLLAPSED = 0.5  # of the spread of real photos
 
@@ -40,25 +41,27 @@ def small(config: TrainConfig, args: argparse.Namespace, seed: int) -> TrainConf
     )  # fmt: skip
 
 
-def spread(x: Tensor, judge: EfficientNetLite2) -> float:
-    """Mean perceptual distance of pictures (N, C, H, W) from one another."""
-    maps = judge(x).maps
+def spread(x: Tensor, extractor: EfficientNetLite2) -> float:
+    """Mean feature distance of pictures (N, C, H, W) from one another."""
+    maps = extractor(x).maps
     distances = [
-        perceptual(maps, [depth.roll(shift, 0) for depth in maps]).mean() for shift in range(1, len(x) // 2 + 1)
+        feature_distance(maps, [depth.roll(shift, 0) for depth in maps]).mean() for shift in range(1, len(x) // 2 + 1)
     ]
     return float(torch.stack(distances).mean())
 
 
-@torch.no_grad()
-def measured(model: UNIT, x_a: Tensor, x_b: Tensor, judge: EfficientNetLite2) -> tuple[float, float, float]:
+def measured(model: UNIT, x_a: Tensor, x_b: Tensor, extractor: EfficientNetLite2) -> tuple[float, float, float]:
     """Spread of x_ab over that of real x_b, spread of x_ba over that of real x_a, and L1 of both reconstructions."""
-    x_ab, x_ba = model.translate(x_a, "a", "b"), model.translate(x_b, "b", "a")
-    recon = (reconstruction(model.reconstruct(x_a, "a"), x_a) + reconstruction(model.reconstruct(x_b, "b"), x_b)) / 4
-    ab, ba = (spread(fake, judge) / spread(real, judge) for fake, real in ((x_ab, x_b), (x_ba, x_a)))
+    translator = Translator(model, "cpu")
+    a, b = translator.domains
+    x_ab, x_ba = translator.translate_batch(x_a, a, b), translator.translate_batch(x_b, b, a)
+    x_aa, x_bb = translator.translate_batch(x_a, a, a), translator.translate_batch(x_b, b, b)
+    recon = (reconstruction(x_aa, x_a) + reconstruction(x_bb, x_b)) / 4
+    ab, ba = (spread(fake, extractor) / spread(real, extractor) for fake, real in ((x_ab, x_b), (x_ba, x_a)))
     return ab, ba, float(recon)
 
 
-def run(config: TrainConfig, judge: EfficientNetLite2, photos: int) -> tuple[float, float, float, int]:
+def run(config: TrainConfig, extractor: EfficientNetLite2, photos: int) -> tuple[float, float, float, int]:
     held_out = held_out_photos(config, photos)
     if held_out is None or len(held_out[0]) < 2:
         raise ValueError(f"{config.data} needs testA and testB, of two photos or more: they are what is looked at.")
@@ -66,7 +69,7 @@ def run(config: TrainConfig, judge: EfficientNetLite2, photos: int) -> tuple[flo
     with suppress(Diverged), reading(config, 0) as batches:  # it is counted by the steps it has skipped
         for x_a, x_b, _ in batches:
             train_step(state, x_a.to(state.device), x_b.to(state.device))
-    return *measured(state.ema.cpu(), *held_out, judge), state.skipped
+    return *measured(state.ema.cpu(), *held_out, extractor), state.skipped
 
 
 def table(args: argparse.Namespace) -> None:
@@ -78,7 +81,7 @@ def table(args: argparse.Namespace) -> None:
     for name in args.presets:
         check_options(small(presets(args.data)[name][1], args, seed=0))
     find_data(args.data)
-    judge = EfficientNetLite2()
+    extractor = EfficientNetLite2()
     print(
         "| preset | spread a → b | spread b → a | L1 of reconstructions | skipped steps | collapsed or diverged |\n"
         "|---|---|---|---|---|---|"
@@ -90,7 +93,7 @@ def table(args: argparse.Namespace) -> None:
             for seed in tqdm(range(args.seeds), desc=name, unit="seed"):
                 config = dataclasses.replace(small(preset, args, seed), run_dir=Path(folder))
                 check_data(config)
-                rows.append(run(config, judge, args.photos))
+                rows.append(run(config, extractor, args.photos))
         bad = sum(min(ab, ba) < COLLAPSED or steps_lost > 0 for ab, ba, _, steps_lost in rows)
         *columns, skipped = zip(*rows, strict=True)
         cells = [f"{statistics.mean(c):.2f} ({min(c):.2f} to {max(c):.2f})" for c in columns]

@@ -20,11 +20,11 @@ from gradio.utils import get_upload_folder
 from gradio_client.utils import strip_invalid_filename_characters
 from PIL import Image
 
+from unit.checkpoint import write_atomic
 from unit.demo.i18n import Words
 from unit.demo.service import UploadedImage, UserError
 from unit.demo.visualize import film
 from unit.formats import LONGEST
-from unit.hub import write_atomic
 from unit.system import short_name
 
 LOSSLESS = 4_000_000  # pixels: larger results are saved as JPEG, since a PNG of a poster takes a minute and 100 MB

@@ -5,27 +5,30 @@ import re
 from pathlib import Path
 from typing import Any
 
+from unit.checkpoint import CARD, METRICS
 from unit.demo.i18n import ENGLISH, Words
-from unit.hub import CARD, METRICS
+from unit.models.unit import UNITConfig
 from unit.pipeline import Translator
 
 
 def facts(translator: Translator, folder: Path | None, words: Words = ENGLISH) -> str:
     """The network in some lines and the table of its measures, from `folder`/metrics.json if that can be read."""
-    config, shared = translator.config, translator.config.n_res_shared
+    config = translator.config
     a, b = translator.domains
-    lines = [
-        words("- **Draws** {a} as {b} and {b} as {a}, and each as itself.", a=a, b=b),
-        words(
-            "- **Network**: {number:.1f} million parameters for both domains, layout `{layout}`; the last {blocks} of "
-            "both encoders and the first of both decoders are shared.",
-            number=translator.parameters / 1e6,
-            layout=config.layout,
-            blocks=words("residual block") if shared == 1 else words("{n} residual blocks", n=shared),
-        ),
-        words("- **Latent**: {n} numbers for every {d} x {d} pixels.", n=4 * config.dim, d=config.downsampling),
-        words("- **Trained on** crops of {n} pixels.", n=config.image_size),
-    ]
+    lines = [words("- **Draws** {a} as {b} and {b} as {a}, and each as itself.", a=a, b=b)]
+    if isinstance(config, UNITConfig):
+        shared = config.n_res_shared
+        lines += [
+            words(
+                "- **Network**: {number:.1f} million parameters for both domains, layout `{layout}`; the last {blocks} "
+                "of both encoders and the first of both decoders are shared.",
+                number=translator.parameters / 1e6,
+                layout=config.layout,
+                blocks=words("residual block") if shared == 1 else words("{n} residual blocks", n=shared),
+            ),
+            words("- **Latent**: {n} numbers for every {d} x {d} pixels.", n=4 * config.dim, d=config.downsampling),
+        ]
+    lines.append(words("- **Trained on** crops of {n} pixels.", n=config.image_size))
     return "\n".join([*lines, "", measures(folder, words)])
 
 

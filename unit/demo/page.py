@@ -36,7 +36,7 @@ from unit.demo.visualize import difference, heat_map, thumbnail
 from unit.demo.zerogpu import gpu
 from unit.faces import outline
 from unit.messages import Message
-from unit.pipeline import Latent
+from unit.pipeline import EncodedImage, Sampling
 
 FRAMES = 24  # of a film
 PROGRESS = gr.Progress()  # as the default of a parameter, this asks Gradio for a bar
@@ -452,7 +452,7 @@ class Page:
     ) -> Iterator[Any]:  # fmt: skip
         """A film around the photo's latent that ends where it began."""
         chosen, request = noise(temperature, grain, seed), self.request(*settings)
-        steps = request.translator.walk(request.latent(), request.target, FRAMES, **chosen)
+        steps = request.translator.walk(request.latent(), request.target, FRAMES, Sampling(**chosen))
         yield from self.filmed(steps, FRAMES, f"{request.name}-{request.target}-walk", progress)
 
     @for_people
@@ -485,7 +485,7 @@ class Page:
 
     def between_latents(
         self, photo_2: Any, drawn_in: str, *settings: Any
-    ) -> tuple[TranslationRequest, Latent, Latent, str]:
+    ) -> tuple[TranslationRequest, EncodedImage, EncodedImage, str]:
         _, direction, name, *_ = settings
         if photo_2 is None:
             raise UserError("Please add a second photo.")
@@ -499,7 +499,7 @@ class Page:
         translator, chosen = self.service.translator(name), noise(temperature, grain, seed)
         count = int(number("Number of pairs", count, 1, MAX_COUNT))
         with enough_memory():
-            pairs = translator.sample(count, size=(DREAM_SIDE, DREAM_SIDE), **chosen)
+            pairs = translator.sample(count, Sampling(**chosen), size=(DREAM_SIDE, DREAM_SIDE))
         return [
             (saved(picture, f"dream-{i}-{domain}"), f"{i}: {self.words(domain)}")
             for i, pair in enumerate(pairs, 1)

@@ -14,10 +14,10 @@ from typing import Any
 from PIL import Image, ImageOps
 
 from unit.demo.code_cache import Cache
-from unit.faces import Box, centred, cut, find_face, paste
+from unit.faces import Box, centred, crop_box, find_face, paste
 from unit.images import ImageError, load_image
 from unit.messages import MessageError
-from unit.pipeline import Latent, Translator
+from unit.pipeline import EncodedImage, Sampling, Translator
 
 SIDE = 640  # pixels: what is looked at is drawn at this size at most; the full resolution is drawn on request
 DREAM_SIDE = 256
@@ -93,7 +93,7 @@ class EncodedPicture:
     """What a model is shown of a photo, and the latent it made of it."""
 
     picture: Image.Image
-    latent: Latent
+    latent: EncodedImage
 
     @property
     def nbytes(self) -> int:
@@ -123,18 +123,18 @@ class TranslationRequest:
         """The same, without the model."""
         return small(self._of_face(self.upload.opened()))
 
-    def latent(self, domain: str | None = None) -> Latent:
+    def latent(self, domain: str | None = None) -> EncodedImage:
         """Of that picture, taken for one of `domain`: the source if it is not said."""
         return self._seen(domain or self.source).latent
 
-    def fitted(self, size: tuple[int, int]) -> Latent:
+    def fitted(self, size: tuple[int, int]) -> EncodedImage:
         """The same of the picture cropped to `size`."""
         return self._seen(self.source, size).latent
 
-    def draw(self, domain: str, latent: Latent | None = None, **noise: Any) -> Image.Image:
+    def draw(self, domain: str, latent: EncodedImage | None = None, **noise: Any) -> Image.Image:
         """The photo, or another latent, drawn in `domain`."""
         with enough_memory():
-            return self.translator.decode(latent or self.latent(), domain, **noise)
+            return self.translator.decode(latent or self.latent(), domain, Sampling(**noise))
 
     def there_and_back(self, there: Image.Image) -> Image.Image:
         """The translation, drawn in the domain of the photo again."""
@@ -153,13 +153,13 @@ class TranslationRequest:
         """At the photo's own resolution: (tiles drawn, tiles in all) again and again, then the picture."""
         with enough_memory():
             photo = self.upload.opened()
-            drawing = self.translator.draw(self._of_face(photo), self.target, **noise)
+            drawing = self.translator.draw(self._of_face(photo), self.target, Sampling(**noise))
             for done, _ in enumerate(drawing, 1):
                 yield done, len(drawing)
             yield self.put_back(drawing.image, photo) if put_back else drawing.image
 
     def _of_face(self, photo: Image.Image) -> Image.Image:
-        return cut(photo, self.face.box(photo)) if self.face else photo
+        return crop_box(photo, self.face.box(photo)) if self.face else photo
 
     def _seen(self, domain: str, size: tuple[int, int] | None = None) -> EncodedPicture:
         def look() -> EncodedPicture:
@@ -219,7 +219,7 @@ class DemoService:
 
     def of_faces(self, name: str | None) -> bool:
         """Whether the model draws faces that fill the picture, so that of a photo it must be shown the face."""
-        return self.translator(name).config.whole
+        return self.translator(name).config.aligned
 
     def request(
         self, upload: UploadedImage, direction: str, name: str | None, face: Face | None = None
@@ -245,7 +245,7 @@ def face_at(across: Any, down: Any, side: Any) -> Face:
 
 
 def noise(temperature: Any, grain: Any, seed: Any) -> dict[str, Any]:
-    """The noise that `Translator.decode` takes."""
+    """The noise that `Sampling` takes."""
     return {
         "temperature": number("Temperature", temperature, 0, MAX_TEMPERATURE),
         "grain": int(number("Grain", grain, 1, MAX_GRAIN)),

@@ -10,21 +10,8 @@ from pathlib import Path
 
 from huggingface_hub import HfApi, RepoCard
 
-from unit.hub import (
-    CARD,
-    CONFIG,
-    WEIGHTS,
-    CheckpointError,
-    PushError,
-    checkpoint_files,
-    commit,
-    load_pretrained,
-    make_repo,
-    patiently,
-    quiet,
-    why_not_had,
-    write_atomic,
-)
+from unit.checkpoint import CARD, CONFIG, WEIGHTS, CheckpointError, checkpoint_files, write_atomic
+from unit.hub import PushError, commit, load_pretrained, make_repo, patiently, quiet, why_not_had
 
 CPU, ZERO = "cpu-basic", "zero-a10g"  # what the Hub calls its smallest machine, and ZeroGPU
 PYTHON = "3.11"  # what the tests run on

@@ -1,1 +1,8 @@
 """The networks: tensors in, tensors out. Nothing here knows files, devices or the page."""
+
+from typing import Any
+
+from unit.models.unit import UNIT, UNITConfig
+
+# By the name that config.json gives them: the class of the configuration, and that of the network it describes.
+MODELS: dict[str, tuple[type[Any], type[Any]]] = {"unit": (UNITConfig, UNIT)}

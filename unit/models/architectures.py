@@ -15,14 +15,13 @@ from typing import NamedTuple
 from torch import nn
 
 from unit.models.blocks import (
-    FoldedUpConv,
-    FoldedUpConv5,
     InstanceResBlock,
     LayerNorm2d,
     PreNormResBlock,
     init_kaiming,
     init_normal,
 )
+from unit.models.folded import FoldedUpConv, FoldedUpConv5
 
 
 class Layout(NamedTuple):
@@ -34,6 +33,7 @@ class Layout(NamedTuple):
     # How many latent pixels the encoder and the decoder, without the blocks at the latent resolution, look beyond a
     # place in all. None: a pixel that is drawn depends on the whole picture, because of normalisation over it.
     margin: int | None = None
+    bytes: int = 0  # of memory for each pixel and unit of dim, where there is no margin: measured at dim 32 and 64
 
 
 def _paper_encoder(channels: int, dim: int) -> nn.Sequential:
@@ -122,8 +122,10 @@ def _as_pytorch(module: nn.Module) -> None:
 
 
 LAYOUTS = {
-    "paper": Layout(_paper_encoder, _paper_decoder, lambda c: InstanceResBlock(c, "zeros"), init_normal),
-    "master2018": Layout(_master_encoder, _master_decoder, lambda c: InstanceResBlock(c, "reflect"), init_kaiming),
+    "paper": Layout(_paper_encoder, _paper_decoder, lambda c: InstanceResBlock(c, "zeros"), init_normal, bytes=12),
+    "master2018": Layout(
+        _master_encoder, _master_decoder, lambda c: InstanceResBlock(c, "reflect"), init_kaiming, bytes=28
+    ),
     "compact": Layout(_compact_encoder, _compact_decoder, PreNormResBlock, _as_pytorch, 4, margin=2),
     "compact8": Layout(_compact8_encoder, _compact8_decoder, PreNormResBlock, _as_pytorch, 8, margin=2),
     "refined8": Layout(_refined8_encoder, _refined8_decoder, PreNormResBlock, _as_pytorch, 8, margin=5),

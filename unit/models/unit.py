@@ -12,9 +12,8 @@ from torch import Generator, Tensor, nn
 
 from unit.losses import chroma_distance, gaussian_kl, reconstruction
 from unit.models.architectures import LAYOUTS
-from unit.noise import Randomness, latent_noise
-
-Domain = Literal["a", "b"]  # the paper's X_1 and X_2
+from unit.models.protocol import Code, Domain, Noise
+from unit.noise import Randomness, latent_noise, noise_map
 
 
 @dataclass(frozen=True)
@@ -23,7 +22,7 @@ class UNITConfig:
 
     model: str = "unit"
     """Which class reads this file."""
-    format: int = 1
+    format: int = 2
     """Version of this file; a newer one is refused, not guessed at."""
     layout: Literal["paper", "master2018", "compact", "compact8", "refined8"] = "compact"
     """Which networks (see unit/models/architectures.py)."""
@@ -37,7 +36,7 @@ class UNITConfig:
     """Image channels of domain b."""
     image_size: int = 128
     """Side in pixels of the training crops, and of the pictures drawn from the prior."""
-    whole: bool = False
+    aligned: bool = False
     """The training photos are aligned and shown nearly whole (faces): Translator scales photos to image_size first."""
     dim: int = 32
     """Width: the latent map has 4 * dim channels."""
@@ -56,17 +55,42 @@ class UNITConfig:
         """Picture pixels for each latent pixel, along each side: the d below."""
         return LAYOUTS[self.layout].downsampling
 
+    @property
+    def channels(self) -> tuple[int, int]:
+        """Image channels of both domains."""
+        return self.channels_a, self.channels_b
+
+    @property
+    def receptive_radius(self) -> int | None:
+        """Pixels from an output pixel to the furthest input pixel that matters to it. None: all of the photo matters.
+
+        Counted in latent pixels: the margin of the layout, and two for each residual block of two 3x3 convolutions.
+        The layouts with instance norm look at the whole photo.
+        """
+        if (margin := LAYOUTS[self.layout].margin) is None:
+            return None
+        blocks = 2 * (self.n_res + self.n_res_shared)  # those of the encoder and those of the decoder
+        return self.downsampling * (2 * blocks + margin)
+
+    @property
+    def bytes_per_pixel(self) -> int:
+        """Memory that translating takes for each picture pixel, in float32."""
+        return LAYOUTS[self.layout].bytes * self.dim
+
+    @property
+    def large(self) -> bool:
+        """Whether drawing first weights takes longer than a second or two, or more memory than there may be."""
+        return self.dim > 64 or self.n_res + self.n_res_shared > 8
+
 
 class Gaussian(NamedTuple):
     """q(z|x) = N(mean, I): the paper's posterior, whose variance is one and not learned."""
 
     mean: Tensor  # (N, 4 dim, H/d, W/d)
 
-    def sample(self, *, temperature: float = 1.0, generator: Randomness = None, grain: int = 1) -> Tensor:
-        """z = mean + temperature * eta, eta ~ N(0, I): the reparameterisation trick. Same shape as `mean`."""
-        if temperature == 0:
-            return self.mean
-        return self.mean + temperature * latent_noise(self.mean, generator=generator, grain=grain)
+    def sample(self, *, generator: Randomness = None) -> Tensor:
+        """z = mean + eta, eta ~ N(0, I): the reparameterisation trick. Same shape as `mean`."""
+        return self.mean + latent_noise(self.mean, generator=generator)
 
     def kl(self) -> Tensor:
         """Divergence to the prior N(0, I), in the reduction of `gaussian_kl`. A scalar."""
@@ -86,23 +110,23 @@ class UNITOutput(NamedTuple):
     mu_b: Tensor
     mu_ab: Tensor
     mu_ba: Tensor
-    nu_a: Tensor | None = None  # what the other domain's encoder makes of x_a and x_b, if it was asked
-    nu_b: Tensor | None = None
+    mu_a_from_b: Tensor | None = None  # what the other domain's encoder makes of x_a (that of b) and x_b, if asked
+    mu_b_from_a: Tensor | None = None
 
     def losses(self, x_a: Tensor, x_b: Tensor) -> dict[str, Tensor]:
         """The unweighted terms of the paper's objective, summed over the two domains, without the GAN's.
 
         recon, kl         L_VAE: lambda_2 = 100 and lambda_1 = 0.1 in the paper
         cycle, cycle_kl   L_CC: lambda_4 = 100 and lambda_3 = 0.1; its other divergence, of q(z|x_a), is `kl` again
-        identity          ours, 0 unless `nu_a` is there: a photo shown to the wrong encoder should give the latent of
-                          the right one, so that summer drawn in summer stays as it is. Mean squared distance in the
-                          latent, in units of the posterior's variance; the right encoder's answer is the target.
+        identity          ours, 0 unless `mu_a_from_b` is there: a photo shown to the wrong encoder should give the
+                          latent of the right one, so that summer drawn in summer stays as it is. Mean squared distance
+                          in the latent, in units of the posterior's variance; the right encoder's answer is the target.
         colour            ours: large regions of a translation keep the photo's colours. Without it, a cycle allows
                           ginger cats to become grey dogs, and grey cats golden ones. Not for pairs of other colours.
         """
         identity = torch.zeros_like(self.mu_a[0, 0, 0, 0], dtype=torch.float32)
-        if self.nu_a is not None and self.nu_b is not None:
-            identity = _squared(self.nu_a, self.mu_a) + _squared(self.nu_b, self.mu_b)
+        if self.mu_a_from_b is not None and self.mu_b_from_a is not None:
+            identity = _squared(self.mu_a_from_b, self.mu_a) + _squared(self.mu_b_from_a, self.mu_b)
         return {
             "recon": reconstruction(self.x_aa, x_a) + reconstruction(self.x_bb, x_b),
             "kl": gaussian_kl(self.mu_a) + gaussian_kl(self.mu_b),
@@ -113,8 +137,8 @@ class UNITOutput(NamedTuple):
         }
 
 
-def _squared(nu: Tensor, mu: Tensor) -> Tensor:
-    return (nu.float() - mu.detach().float()).square().mean()
+def _squared(mu: Tensor, target: Tensor) -> Tensor:
+    return (mu.float() - target.detach().float()).square().mean()
 
 
 class UNIT(nn.Module):
@@ -125,9 +149,9 @@ class UNIT(nn.Module):
 
         VAE         {E_1, G_1}              reconstruct(x, "a")
         translator  {E_1, G_2}              translate(x, "a", "b")
-        GAN         {G_1, D_1}              sample(...) judged by the discriminator of a
+        GAN         {G_1, D_1}              decode(Code(z), "a"), z ~ N(0, I), judged by the discriminator of a
         VAE-GAN     {E_1, G_1, D_1}         the two above together
-        CoGAN       {G_1, G_2, D_1, D_2}    sample(...): one z, a corresponding pair of images
+        CoGAN       {G_1, G_2, D_1, D_2}    one z decoded in both domains: a corresponding pair of images
 
     E_1 = encoder_a then encoder_shared, G_1 = decoder_shared then decoder_a, likewise for b: the shared modules are
     the weight-sharing constraint, one object and not two kept equal. `config.n_res_shared = 0` removes it.
@@ -161,10 +185,23 @@ class UNIT(nn.Module):
         encoder = self.encoder_a if _is_a(domain) else self.encoder_b
         return Gaussian(self.encoder_shared(encoder(x)))
 
-    def decode(self, z: Tensor, domain: Domain) -> Tensor:
-        """z: (N, 4 dim, h, w) -> image (N, C, d h, d w) in [-1, 1], drawn in `domain`."""
+    def infer(self, x: Tensor, domain: Domain) -> Code:
+        """The mean of q(z|x): what is decoded where no noise is wanted."""
+        return Code(self.encode(x, domain).mean)
+
+    def noise(self, shape: tuple[int, int], generator: Generator, grain: int = 1) -> Noise:
+        """eta ~ N(0, I) for a latent map of `shape` (h, w), smooth over `grain` latent pixels (see `noise_map`)."""
+        eta = noise_map(4 * self.config.dim, *shape, generator, grain)
+        return lambda window: Code(eta(window))
+
+    def sample_code(self, code: Code, noise: Code) -> Code:
+        """z = mean + noise."""
+        return Code(code.content + noise.content)
+
+    def decode(self, code: Code, domain: Domain) -> Tensor:
+        """The latent map z = code.content (N, 4 dim, h, w) -> image (N, C, d h, d w) in [-1, 1], drawn in `domain`."""
         decoder = self.decoder_a if _is_a(domain) else self.decoder_b
-        return decoder(self.decoder_shared(z))
+        return decoder(self.decoder_shared(code.content))
 
     def forward(self, x_a: Tensor, x_b: Tensor, *, generator: Randomness = None, identity: bool = False) -> UNITOutput:
         """Figure 1 of the paper, with noise: all that training calls. x_a, x_b: (N, C, H, W) in [-1, 1], unpaired.
@@ -179,49 +216,20 @@ class UNIT(nn.Module):
         x_ab, x_bb = self.decoder_b(h).chunk(2)
 
         q_ab, q_ba = self.encode(x_ab, "b"), self.encode(x_ba, "a")
-        x_aba = self.decode(q_ab.sample(generator=generator), "a")  # (N, C, H, W)
-        x_bab = self.decode(q_ba.sample(generator=generator), "b")
+        x_aba = self.decode(Code(q_ab.sample(generator=generator)), "a")  # (N, C, H, W)
+        x_bab = self.decode(Code(q_ba.sample(generator=generator)), "b")
         out = UNITOutput(x_aa, x_bb, x_ab, x_ba, x_aba, x_bab, q_a.mean, q_b.mean, q_ab.mean, q_ba.mean)
         if identity:
-            out = out._replace(nu_a=self.encode(x_a, "b").mean, nu_b=self.encode(x_b, "a").mean)
+            out = out._replace(mu_a_from_b=self.encode(x_a, "b").mean, mu_b_from_a=self.encode(x_b, "a").mean)
         return out
 
-    def translate(
-        self,
-        x: Tensor,
-        source: Domain,
-        target: Domain,
-        *,
-        temperature: float = 0.0,
-        generator: Generator | None = None,
-        grain: int = 1,
-    ) -> Tensor:
-        """x of `source` (N, C, H, W) drawn in `target`. temperature 0 takes the mean of q, 1 the paper's noise."""
-        z = self.encode(x, source).sample(temperature=temperature, generator=generator, grain=grain)
-        return self.decode(z, target)
+    def translate(self, x: Tensor, source: Domain, target: Domain) -> Tensor:
+        """x of `source` (N, C, H, W) drawn in `target`, without noise."""
+        return self.decode(self.infer(x, source), target)
 
     def reconstruct(self, x: Tensor, domain: Domain) -> Tensor:
         """The VAE: x encoded and drawn again in its own domain, without noise."""
         return self.translate(x, domain, domain)
-
-    def sample(self, n: int, size: tuple[int, int], *, generator: Generator | None = None) -> tuple[Tensor, Tensor]:
-        """CoGAN: z ~ N(0, I) drawn in both domains. Two batches (n, C, H, W) for `size` = (H, W), in pairs."""
-        d = self.config.downsampling
-        if size[0] % d or size[1] % d:
-            raise ValueError(f"image sides must be multiples of {d}, got {size}")
-        h, w = size[0] // d, size[1] // d
-        weight = next(self.parameters())
-        z = latent_noise(weight.new_empty(n, 4 * self.config.dim, h, w), generator=generator)
-        return self.decode(z, "a"), self.decode(z, "b")
-
-    def interpolate(self, x_0: Tensor, x_1: Tensor, source: Domain, target: Domain, steps: int) -> Tensor:
-        """The straight line between two images (1, C, H, W) of `source` in the shared latent, drawn in `target`.
-
-        Returns (steps, C, H, W), from the translation of x_0 to that of x_1.
-        """
-        mean_0, mean_1 = self.encode(x_0, source).mean, self.encode(x_1, source).mean
-        t = torch.linspace(0, 1, steps, dtype=mean_0.dtype, device=mean_0.device).view(-1, 1, 1, 1)
-        return torch.cat([self.decode(z[None], target) for z in torch.lerp(mean_0, mean_1, t)])
 
 
 def _is_a(domain: Domain) -> bool:
