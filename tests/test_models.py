@@ -1,6 +1,7 @@
 """Room for a second model: a toy that shares nothing with UNIT is saved, found by its name, loaded and translates."""
 
 import json
+from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 
@@ -10,6 +11,10 @@ import torch
 from PIL import Image
 from toy_model import Toy, ToyConfig
 
+from tests.photos import seasons
+from train.config import TrainConfig
+from train.loop import train
+from train.state import TrainState
 from unit import Sampling, Translator, load_pretrained, pipeline, save_pretrained
 from unit.checkpoint import CheckpointError
 from unit.images import to_image, to_tensor
@@ -114,3 +119,47 @@ def test_a_photo_can_be_followed_in_its_style(
     for colour, example in followed.items():
         again = np.asarray(translator.decode(encoded, "winter", Sampling(style_image=example)), int)
         assert tiled or np.abs(again - np.asarray(drawn[colour], int)).max() == 0
+
+
+@dataclass(frozen=True)
+class ToyWeights:
+    """The terms that the toy has, and those that every model has."""
+
+    gan: float = 1.0
+    recon: float = 10.0
+    perceptual: float = 0.0
+
+
+def test_it_is_trained_by_the_same_step_stopped_resumed_and_exported(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two steps in one go are a step, a checkpoint, and a step; and what they leave is loaded and translates."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    (tmp_path / "data").mkdir()
+    data = str(seasons(tmp_path / "data"))
+
+    def config(run: str, steps: int) -> TrainConfig:
+        settings = {"discriminator": "patch", "d_dim": 4, "precision": "fp32", "device": "cpu", "compile": False}
+        return TrainConfig(
+            data=data, run_dir=tmp_path / run, steps=steps, batch_size=2, workers=0, sample_every=2,
+            model=ToyConfig(domain_a="summer", domain_b="winter"), weights=ToyWeights(), **settings,
+        )  # fmt: skip  # type: ignore[arg-type]
+
+    train(config("whole", 2))
+    train(config("parts", 1))
+    train(config("parts", 2))
+    whole, parts = (TrainState.build(config(run, 2)) for run in ("whole", "parts"))
+    start = {name: tensor.clone() for name, tensor in whole.tensors().items()}
+    for state in (whole, parts):
+        state.resume()
+    assert whole.step == parts.step == 2
+    ours, theirs = whole.tensors(), parts.tensors()
+    assert all(torch.equal(ours[name], theirs[name]) for name in ours)
+    assert any(not torch.equal(ours[name], start[name]) for name in ours if name.startswith("model."))
+    assert (tmp_path / "whole" / "samples" / "step-00000002.png").is_file()
+
+    save_pretrained(whole.ema, tmp_path / "toy", dtype=torch.float32)
+    assert isinstance(load_pretrained(tmp_path / "toy"), Toy)
+    drawn = Translator.from_pretrained(tmp_path / "toy", device="cpu").translate(photo(), "winter")
+    assert drawn == Translator(whole.ema, "cpu").translate(photo(), "winter")
+    assert drawn.size == (50, 30)

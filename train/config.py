@@ -262,7 +262,7 @@ def _check_batch(config: TrainConfig, processes: int) -> None:
 
 def _check_losses(config: TrainConfig) -> None:
     """What a loss or a discriminator cannot look at."""
-    channels = config.model.channels_a, config.model.channels_b
+    channels = config.model.channels
     if vars(config.weights).get("identity") and channels[0] != channels[1]:
         raise ValueError("the identity loss needs domains of as many channels; set --weights.identity 0.")
     if config.real_negatives and channels[0] != channels[1]:

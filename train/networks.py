@@ -4,6 +4,7 @@ import functools
 import logging
 import re
 from dataclasses import replace
+from typing import Any
 
 import torch
 from safetensors import SafetensorError
@@ -34,7 +35,7 @@ def build_discriminators(config: TrainConfig) -> tuple[nn.Module, Discriminators
         The feature projection that they look through (`nn.Identity` for those that look at the images themselves),
         and the discriminators of both domains.
     """
-    channels = [config.model.channels_a, config.model.channels_b]
+    channels = config.model.channels
     match config.discriminator:
         case "patch":
             nets = Discriminators(*(PatchDiscriminator(c, config.d_dim) for c in channels))
@@ -60,11 +61,14 @@ def random_projections(feature_projection: nn.Module) -> dict[str, nn.Module]:
     return {f"look.{name}": module for name, module in children if name != "backbone"}  # files keep the name "look"
 
 
-def start_from(source: str, model: UNIT) -> None:
+def start_from(source: str, model: Any) -> None:
     """Give `model` the weights of an exported one, grown if need be. Raises ValueError if it is not built alike."""
     other = load_pretrained(source)
-    if not isinstance(other, UNIT):
-        raise ValueError(f"--init {source} is no UNIT, and this run trains one.")
+    if (theirs := other.config.model) != (ours := model.config.model):
+        raise ValueError(f"--init {source} is of the model {theirs!r}, and this run trains {ours!r}.")
+    if not (isinstance(other, UNIT) and isinstance(model, UNIT)):
+        model.load_state_dict(other.state_dict())
+        return
     weights, layout = other.state_dict(), other.config.layout
     if (layout, model.config.layout) == ("compact", "compact8"):
         weights, layout = model.state_dict() | grow(weights, other.config.n_res), "compact8"

@@ -22,8 +22,8 @@ from train.networks import (
 )
 from train.parallel import device_of, distributed
 from unit.checkpoint import upgraded
+from unit.models import MODELS
 from unit.models.discriminator import Discriminators
-from unit.models.unit import UNIT
 from unit.pipeline import best_dtype, memory_format
 
 DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16, "fp32": torch.float32}  # "auto" is the best of a device.
@@ -37,8 +37,8 @@ class TrainState:
     config: TrainConfig
     device: torch.device
     dtype: torch.dtype  # of what autocast makes quick; float32: it does nothing
-    model: UNIT
-    ema: UNIT
+    model: Any  # an nn.Module that is a `unit.models.protocol.Model`
+    ema: Any
     feature_projection: nn.Module  # image -> what the discriminators see; frozen
     discriminator: Discriminators
     opt_g: Adam
@@ -67,7 +67,8 @@ class TrainState:
                 "(PyTorch 2.14): set --precision fp32."
             )
         torch.manual_seed(config.seed)
-        model = UNIT(config.model)
+        _, model_class = MODELS[config.model.model]
+        model = model_class(config.model)
         feature_projection, discriminator = build_discriminators(config)
         if config.init and not checkpoints(config.run_dir):
             start_from(config.init, model)

@@ -155,7 +155,7 @@ def _refusal(domain: str, bad: int, total: int) -> str:
 
 
 def _domains(config: TrainConfig) -> list[tuple[str, Recipe]]:
-    channels = {"trainA": config.model.channels_a, "trainB": config.model.channels_b}
+    channels = dict(zip(("trainA", "trainB"), config.model.channels, strict=True))
     return [(name, Recipe(c, config.model.image_size, config.min_crop)) for name, c in channels.items()]
 
 
@@ -373,7 +373,7 @@ def _check_shared_memory(config: TrainConfig, where: Path = Path("/dev/shm")) ->
     """
     if not config.workers or not where.is_dir():
         return
-    channels = config.model.channels_a + config.model.channels_b
+    channels = sum(config.model.channels)
     batch = 4 * channels * config.batch_size // world() * config.model.image_size**2
     needed, free = config.workers * AHEAD * batch, shutil.disk_usage(where).free
     if needed > free:
@@ -395,8 +395,10 @@ def held_out_photos(config: TrainConfig, n: int) -> tuple[Tensor, Tensor] | None
     As many of either as there are of both; None where there are no such photos.
     """
     root = find_data(config.data)
-    x_a = _first_photos(root / "testA", n, config.model.channels_a, config.model.image_size)
-    x_b = _first_photos(root / "testB", n, config.model.channels_b, config.model.image_size)
+    x_a, x_b = (
+        _first_photos(root / folder, n, channels, config.model.image_size)
+        for folder, channels in zip(("testA", "testB"), config.model.channels, strict=True)
+    )
     n = min(len(x_a), len(x_b))
     return (torch.cat(x_a[:n]), torch.cat(x_b[:n])) if n else None
 

@@ -64,7 +64,7 @@ def plan(config: TrainConfig, processes: int = 1) -> Plan:
     for net in (*nets, state.ema):
         net.to("meta", state.dtype)  # The optimisers keep the old weights, which have no gradients, and do nothing.
     rows = config.batch_size // processes
-    channels = (config.model.channels_a, config.model.channels_b)
+    channels = config.model.channels
     x_a, x_b = (
         torch.empty(rows, c, *2 * [config.model.image_size], device="meta", dtype=state.dtype) for c in channels
     )
@@ -139,7 +139,7 @@ def measure(config: TrainConfig, steps: int = 3) -> tuple[float, float]:
     on_gpu = device_of(config.device).type == "cuda"
     before = 0 if on_gpu else resident()
     state = TrainState.build(config)
-    channels, side = (config.model.channels_a, config.model.channels_b), config.model.image_size
+    channels, side = config.model.channels, config.model.image_size
     x_a, x_b = (torch.rand(config.batch_size, c, side, side, device=state.device) * 2 - 1 for c in channels)
     seconds = []
     for _ in range(steps):
