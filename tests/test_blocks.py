@@ -6,7 +6,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from unit.models.blocks import LayerNorm2d, PreNormResBlock
-from unit.models.folded import FoldedUpConv, FoldedUpConv5, UpConv, Upsample2
+from unit.models.folded import FoldedUpConv, FoldedUpConv5, UpConv, Upsample2, fuse
 
 
 def test_upsample2_is_nearest_neighbour():
@@ -37,6 +37,18 @@ def check_folded(folded: nn.Module, plain: nn.Module, size: tuple[int, int]) -> 
     torch.testing.assert_close(folded.plain(x), plain(x))
     gradients = [torch.autograd.grad(net(x).square().sum(), [x, *net.parameters()]) for net in (folded, plain)]
     torch.testing.assert_close(*gradients)
+
+
+@pytest.mark.parametrize("layer", [FoldedUpConv, FoldedUpConv5])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_fused_it_folds_no_more_and_gives_the_same(layer, dtype, monkeypatch):
+    net = nn.Sequential(layer(5, 3)).to(dtype).to(memory_format=torch.channels_last)
+    x = torch.randn(2, 5, 6, 7, dtype=dtype).to(memory_format=torch.channels_last)
+    expected, keys = net(x), net.state_dict().keys()
+    fuse(net)
+    monkeypatch.setattr(layer, "folded", None)
+    assert torch.equal(net(x), expected)
+    assert net.state_dict().keys() == keys  # the kernels are not saved
 
 
 def test_pixel_norm_is_layer_norm_of_each_pixel():

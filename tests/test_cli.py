@@ -19,7 +19,7 @@ from unit import UNIT, Sampling, Translator, UNITConfig, cli, load_pretrained, s
 from unit.checkpoint import partial_name, write_atomic
 from unit.cli import flops, main
 from unit.faces import Box, centred, crop_box, paste
-from unit.tiling import Drawing
+from unit.tiling import TiledImage
 
 ROOT = Path(__file__).parent.parent
 
@@ -465,7 +465,7 @@ def test_results_keep_names_that_disks_take(here: Path, model: list[str], name: 
 def test_pictures_that_a_format_cannot_hold_are_not_drawn(here: Path, model, command, told, capsys, monkeypatch):
     photo("wide.png", (65501, 1))
     photo("a.png")
-    monkeypatch.setattr(Drawing, "__next__", lambda _: pytest.fail("it draws what cannot be saved"))
+    monkeypatch.setattr(TiledImage, "__next__", lambda _: pytest.fail("it draws what cannot be saved"))
     assert main([*command, *model]) == 1
     lines = capsys.readouterr().err.splitlines()
     assert [line for line in lines if told in line] == lines[-1:]
@@ -494,8 +494,8 @@ def test_a_disk_that_is_full_ends_the_work_and_says_what_is_saved(here: Path, mo
 
 def test_pictures_are_saved_as_they_are_made(here: Path, model: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     """What is saved at the moment that a tile is drawn: all pictures before its own."""
-    saved, draw = [], Drawing.__next__
-    monkeypatch.setattr(Drawing, "__next__", lambda drawing: saved.append(len(files("out"))) or draw(drawing))
+    saved, draw = [], TiledImage.__next__
+    monkeypatch.setattr(TiledImage, "__next__", lambda drawing: saved.append(len(files("out"))) or draw(drawing))
     photo("a.png")
     assert main(["interpolate", "a.png", "a.png", "--to", "winter", "--steps", "3", "-o", "out", *model]) == 0
     assert sorted(set(saved)) == [0, 1, 2]

@@ -436,7 +436,7 @@ def test_too_little_shared_memory_is_said_before_the_first_step(scenes, monkeypa
 @pytest.fixture
 def silent_readers(monkeypatch: pytest.MonkeyPatch) -> None:
     """Readers that live and deliver nothing."""
-    monkeypatch.setattr("train.data.UnpairedBatches.__getitem__", lambda *_: time.sleep(1000))
+    monkeypatch.setattr("train.data.crops.UnpairedBatches.__getitem__", lambda *_: time.sleep(1000))
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])

@@ -13,6 +13,7 @@ from torch import Generator, Tensor, nn
 
 from unit.hub import load_pretrained
 from unit.images import MAX_PIXELS, Padded, Photo, load_image, pad_to_multiple, quantize
+from unit.models.folded import fuse
 from unit.models.protocol import Code, Domain, Model, ModelConfig, Noise
 from unit.noise import Window, slice_window
 from unit.tiling import Tile, TiledImage, tiles
@@ -117,7 +118,8 @@ class Translator:
         self.dtype = dtype if dtype is not None else best_dtype(self.device)
         self._format = memory_format(self.device)
         net = cast(nn.Module, copy.deepcopy(model)).eval().requires_grad_(False)
-        self._model = cast(Model, net.to(self.device, self.dtype).to(memory_format=self._format))
+        fuse(net.to(self.device, self.dtype).to(memory_format=self._format))
+        self._model = cast(Model, net)
         self._radius = model.config.receptive_radius
 
     @classmethod

@@ -37,15 +37,21 @@ class FoldedUpConv(nn.Conv2d):
     2x2, one for each output pixel of a 2x2 square, that run at the low resolution: 4/9 of the multiplications.
     """
 
+    kernels: Tensor | None = None  # once they are folded for good, see `fuse`
+
     def __init__(self, channels: int, out_channels: int):
         super().__init__(channels, out_channels, 3, padding=1)
+
+    def folded(self) -> Tensor:
+        """(4 C', C, 2, 2): for the rows of the square, then its columns."""
+        return fold(fold(self.weight, _THREE), _THREE).flatten(0, 2)
 
     def forward(self, x: Tensor) -> Tensor:
         n, _, h, w = x.shape
         c = self.out_channels
-        kernels = fold(fold(self.weight, _THREE), _THREE)  # (2, 2, C', C, 2, 2): rows of the square, then its columns
+        kernels = self.folded() if self.kernels is None else self.kernels
         bias = None if self.bias is None else self.bias.repeat(4)
-        y = F.conv2d(x, kernels.flatten(0, 2), bias, padding=1)  # (N, 4 C', H + 1, W + 1)
+        y = F.conv2d(x, kernels, bias, padding=1)  # (N, 4 C', H + 1, W + 1)
         y = y.permute(0, 2, 3, 1).reshape(n, h + 1, w + 1, 2, 2, c)
         # Even rows (columns) look at the source pixel and the one before it, odd ones at it and the one after.
         y = torch.stack([y[:, :-1, :, 0], y[:, 1:, :, 1]], 2)  # (N, H, 2, W + 1, 2, C')
@@ -63,17 +69,23 @@ class FoldedUpConv5(UpConv):
     Its five taps fall on three source pixels, the same for even and odd rows (columns).
     """
 
+    kernels: Tensor | None = None  # once they are folded for good, see `fuse`
+
     def __init__(self, channels: int, out_channels: int):
         super().__init__(channels, out_channels, 5, "reflect")
+
+    def folded(self) -> Tensor:
+        """(4 C', C, 3, 3): for the rows of the square, then its columns."""
+        return fold(fold(cast(nn.Conv2d, self[1]).weight, _FIVE), _FIVE).flatten(0, 2)
 
     def forward(self, x: Tensor) -> Tensor:
         n, _, h, w = x.shape
         conv = cast(nn.Conv2d, self[1])
-        kernels = fold(fold(conv.weight, _FIVE), _FIVE)  # (2, 2, C', C, 3, 3): rows of the square, then its columns
+        kernels = self.folded() if self.kernels is None else self.kernels
         bias = None if conv.bias is None else conv.bias.repeat(4)
         wide = torch.cat([x[..., :1], x, x[..., -1:]], 3)  # not F.pad, whose compiled backward pass fails on a CPU
         padded = torch.cat([wide[:, :, :1], wide, wide[:, :, -1:]], 2)  # (N, C, H + 2, W + 2)
-        y = F.conv2d(padded, kernels.flatten(0, 2), bias)  # (N, 4 C', H, W)
+        y = F.conv2d(padded, kernels, bias)  # (N, 4 C', H, W)
         y = y.permute(0, 2, 3, 1).reshape(n, h, w, 2, 2, -1).transpose(2, 3)  # (N, H, 2, W, 2, C')
         y = y.reshape(n, 2 * h, 2 * w, -1).permute(0, 3, 1, 2)
 
@@ -98,6 +110,17 @@ class FoldedUpConv5(UpConv):
     def plain(self, x: Tensor) -> Tensor:
         """The same by its definition."""
         return super().forward(x)
+
+
+@torch.no_grad()
+def fuse(net: nn.Module) -> None:
+    """Fold all kernels of a network once, instead of at each call: for inference, with weights that stay as they are.
+
+    It is then for the device and the precision that its weights have now. Its results are the same, bit for bit.
+    """
+    for layer in net.modules():
+        if isinstance(layer, FoldedUpConv | FoldedUpConv5):
+            layer.kernels = layer.folded()
 
 
 # Where the taps of a kernel begin and end that fall on one source pixel, in even positions and in odd ones.
