@@ -5,4 +5,6 @@ from unit.hub import load_pretrained
 from unit.models.unit import UNIT, UNITConfig
 from unit.pipeline import Sampling, Translator
 
-__all__ = ["UNIT", "Sampling", "Translator", "UNITConfig", "load_pretrained", "save_pretrained"]
+__version__ = "0.1.0"  # the only place: pyproject.toml reads it, too
+
+__all__ = ["UNIT", "Sampling", "Translator", "UNITConfig", "__version__", "load_pretrained", "save_pretrained"]

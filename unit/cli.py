@@ -234,6 +234,8 @@ def space(options: argparse.Namespace) -> int:
 
 def measure(options: argparse.Namespace) -> int:
     if options.app:
+        if not Path("app.py").is_file():
+            raise UsageError(f"there is no app.py in {Path.cwd()}: run this in a checkout of this program.")
         for line in page(*(options.sizes or [])[:1]):
             print(line, flush=True)
         return 0
@@ -241,6 +243,8 @@ def measure(options: argparse.Namespace) -> int:
         models = {name: UNIT(CONFIGS[name]) for name in options.layouts}
     else:
         sources = [options.model] if options.model else [p for p in sorted(CHECKPOINTS.glob("*")) if p.is_dir()]
+        if not sources:
+            raise UsageError("there is no model in checkpoints/: name one with --model, or layouts with --layouts.")
         models = {Path(source).name: _unit(source, options.revision) for source in sources}
     sizes = options.sizes or (SIZES[:1] if options.quick else SIZES)
     seconds = options.seconds or (5 if options.quick else 60)
