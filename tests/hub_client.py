@@ -10,12 +10,12 @@ import os
 import signal
 import sys
 
-import train.data.crops
+import train.data.batches
 import train.state
 import unit.__main__
 
 if "huggingface_hub" in sys.modules:
-    sys.exit(f"huggingface_hub is imported too early: by {unit}, {train.data.crops} or {train.state}")
+    sys.exit(f"huggingface_hub is imported too early: by {unit}, {train.data.batches} or {train.state}")
 print("ready", flush=True)
 for line in sys.stdin:
     job = json.loads(line)

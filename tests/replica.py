@@ -10,7 +10,7 @@ from pathlib import Path
 from safetensors.torch import save_file
 
 from tests.test_parallel import make_config
-from train.data.crops import batches
+from train.data.batches import batches
 from train.parallel import processes, rank, world
 from train.state import TrainState
 from train.step import train_step

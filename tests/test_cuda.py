@@ -14,6 +14,8 @@ from tests.photos import seasons
 from tests.test_parallel import make_config
 from train.compile import compile_networks
 from train.config import LossWeights, TrainConfig
+from train.data.batches import DeviceBatches, UnpairedBatches, fit_on
+from train.data.check import check_data
 from train.loop import train
 from train.state import TrainState
 from train.step import train_step
@@ -148,3 +150,16 @@ def test_pictures_are_those_of_the_cpu(layout):
         for device in ("cuda", "cpu")
     )
     assert abs(here - there).max() <= 1  # the noise is drawn on the CPU; what is left is rounding
+
+
+def test_photos_on_the_card_are_cropped_as_on_the_cpu(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    (tmp_path / "data").mkdir()
+    data = str(seasons(tmp_path / "data"))
+    config = make_config(data, tmp_path / "run", device="cuda", min_crop=0.3, rotate=20.0, jitter=0.2)
+    check_data(config)
+    plan = UnpairedBatches(config)
+    assert fit_on(CUDA, plan)
+    here, there = (next(DeviceBatches(plan, device, range(3, 4))) for device in (CUDA, torch.device("cpu")))
+    for ours, theirs in ((here.x_a, there.x_a), (here.x_b, there.x_b)):
+        torch.testing.assert_close(ours.cpu(), theirs, rtol=0, atol=1e-3)

@@ -25,18 +25,10 @@ from torchvision.transforms import v2
 from tests.test_train import assert_same
 from train.config import TrainConfig
 from train.data import store as cache
-from train.data.crops import (
-    DataError,
-    Unreadable,
-    batches,
-    check_data,
-    held_out_photos,
-    list_photos,
-    plan_crop,
-    random_window,
-    reading,
-    take_crop,
-)
+from train.data.batches import batches, held_out_photos, reading
+from train.data.check import Unreadable, check_data
+from train.data.crops import plan_crop, random_window, take_crop
+from train.data.source import DataError, list_photos
 from train.data.store import Recipe, decode, useful_scale
 from train.loop import train
 from train.parallel import catch_signals
@@ -436,7 +428,7 @@ def test_too_little_shared_memory_is_said_before_the_first_step(scenes, monkeypa
 @pytest.fixture
 def silent_readers(monkeypatch: pytest.MonkeyPatch) -> None:
     """Readers that live and deliver nothing."""
-    monkeypatch.setattr("train.data.crops.UnpairedBatches.__getitem__", lambda *_: time.sleep(1000))
+    monkeypatch.setattr("train.data.batches.UnpairedBatches.__getitem__", lambda *_: time.sleep(1000))
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
@@ -452,7 +444,7 @@ def test_a_signal_ends_the_wait_for_a_silent_reader(number, data, silent_readers
 
 
 def test_a_reader_that_is_silent_for_long_is_given_up(data, silent_readers, monkeypatch):
-    monkeypatch.setattr("train.data.crops.SILENCE", 1)
+    monkeypatch.setattr("train.data.batches.SILENCE", 1)
     with (
         pytest.raises(DataError, match=r"have brought none for 1 s\. .*--workers 0.*goes on from the last checkpoint"),
         reading(make_config(data, workers=1), 0) as loaded,
@@ -469,7 +461,7 @@ def test_folders_of_thumbnails_hold_no_photos(tmp_path):
 
 
 def test_heic_photos_that_cannot_be_read_are_counted(tmp_path, monkeypatch):
-    monkeypatch.setattr("train.data.crops.SUFFIXES", frozenset({".jpg"}))
+    monkeypatch.setattr("train.data.check.SUFFIXES", frozenset({".jpg"}))
     for name in ("trainA", "trainB"):
         (tmp_path / name).mkdir()
         (tmp_path / name / "IMG_1.HEIC").touch()
@@ -584,7 +576,8 @@ def test_hidden_files_and_folders_hold_no_photos(data):
 
 PROGRAM = """
 from train.config import TrainConfig
-from train.data.crops import batches, check_data, held_out_photos
+from train.data.batches import batches, held_out_photos
+from train.data.check import check_data
 from unit import UNITConfig
 
 for name in NAMES:

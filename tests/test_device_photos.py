@@ -8,8 +8,9 @@ import torch
 from PIL import Image
 
 from train.config import TrainConfig
-from train.data.crops import UnpairedBatches, check_data
-from train.data.device import DeviceBatches, DevicePhotos, fits
+from train.data.batches import DeviceBatches, UnpairedBatches, fit_on
+from train.data.check import check_data
+from train.data.device import DevicePhotos
 from unit import UNITConfig
 
 CPU = torch.device("cpu")
@@ -68,7 +69,7 @@ def test_rows_of_many_processes_are_those_of_one(data: Path) -> None:
 
 def test_photos_that_are_not_kept_stay_on_the_disk(data: Path) -> None:
     batches = UnpairedBatches(make_config(data, cache=False))
-    assert not fits(batches, torch.device("cuda"))
+    assert not fit_on(torch.device("cuda"), batches)
     with pytest.raises(ValueError, match="kept decoded"):
         DevicePhotos(batches.domains[0], CPU)
 
@@ -83,7 +84,7 @@ def test_only_a_gpu_with_room_takes_the_photos(data: Path, monkeypatch: pytest.M
         total_memory = 4 * needed
 
     monkeypatch.setattr(torch.cuda, "get_device_properties", lambda device: Card)
-    assert fits(batches, torch.device("cuda"))
-    assert not fits(batches, CPU)
+    assert fit_on(torch.device("cuda"), batches)
+    assert not fit_on(CPU, batches)
     Card.total_memory -= 4
-    assert not fits(batches, torch.device("cuda"))
+    assert not fit_on(torch.device("cuda"), batches)

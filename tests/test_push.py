@@ -17,7 +17,7 @@ from PIL import Image
 from tests.photos import seasons
 from train.__main__ import main
 from train.config import LossWeights, TrainConfig, presets
-from train.data.crops import held_out_photos
+from train.data.batches import held_out_photos
 from train.data.source import redact_path
 from train.publish.card import card, command
 from train.publish.export import export, sample_grid, write_checkpoint

@@ -12,7 +12,7 @@ from torch import Tensor
 from tests.photos import seasons
 from train.compile import compile_networks
 from train.config import LossWeights, TrainConfig, check_options, presets
-from train.data.crops import batches
+from train.data.batches import batches
 from train.loop import train
 from train.publish.export import export, main
 from train.state import TrainState

@@ -12,7 +12,7 @@ from torch import Tensor
 from torchvision.utils import save_image
 from tqdm import tqdm
 
-from train.data.crops import held_out_photos
+from train.data.batches import held_out_photos
 from train.state import TrainState
 from unit.checkpoint import write_atomic
 from unit.pipeline import Translator

@@ -12,7 +12,9 @@ from train.callbacks import Callbacks
 from train.checkpointer import check_writable
 from train.compile import compile_networks
 from train.config import TrainConfig, check_options
-from train.data.crops import DataError, Unreadable, check_data, reading
+from train.data.batches import reading
+from train.data.check import Unreadable, check_data
+from train.data.source import DataError
 from train.parallel import (
     all_gather,
     all_reduce_max,
@@ -46,7 +48,7 @@ def train(config: TrainConfig) -> Path:
             layout, unreadable, unsaved = memory_format(device), Unreadable(config), 0
             heard: list[signal.Signals] = []  # by any of the processes, each of which has a list of its own
             started, first_step = time.monotonic() - state.seconds, state.step
-            with catch_signals() as caught, reading(config, state.step, caught) as batches:
+            with catch_signals() as caught, reading(config, state.step, caught, device) as batches:
                 for x_a, x_b, failed in batches:
                     if progress(config, state.step, state.seconds) == 1:  # by the clock
                         break

@@ -12,11 +12,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from train.data.crops import Batch, Crop, UnpairedBatches
+from train.data.crops import Crop
 from train.data.store import Photos
-
-MAX_SHARE = 0.25  # of the device's memory that the photos of both domains may take
-
 
 LookUp = Callable[[Tensor, Tensor], Tensor]  # whole coordinates y and x of pixels -> (N, H, W, C)
 
@@ -64,42 +61,6 @@ class DevicePhotos:
         if any(crop.light for _, crop in chosen):
             x = _relit(x, [crop for _, crop in chosen])
         return x.clamp(0, 255) / 127.5 - 1
-
-
-class DeviceBatches:
-    """The batches of `UnpairedBatches`, from photos that lie on the device. Iterable once, from a step on."""
-
-    def __init__(self, plan: UnpairedBatches, device: torch.device, steps: range):
-        self.plan, self.steps = plan, iter(steps)
-        self.photos = [DevicePhotos(domain, device) for domain in plan.domains]
-
-    def __iter__(self) -> "DeviceBatches":
-        return self
-
-    def __next__(self) -> Batch:
-        step, unreadable = next(self.steps), list[str]()
-        x_a, x_b = (
-            photos.crops([self._choose(domain, position, unreadable) for position in self.plan.positions(step)])
-            for domain, photos in enumerate(self.photos)
-        )
-        return Batch(x_a, x_b, unreadable)
-
-    def _choose(self, domain: int, position: int, unreadable: list[str]) -> tuple[int, Crop]:
-        """The photo shown at a position, and its crop. `check_data` has seen that there are some that can be read."""
-        for i in self.plan.candidates(domain, position):
-            look = self.photos[domain].looks[i]
-            if not isinstance(look, str):
-                return i, self.plan.plan(domain, position, look.height, look.width)
-            unreadable.append(self.plan.name(domain, i))
-        raise RuntimeError("no photo of this domain can be read")
-
-
-def fits(plan: UnpairedBatches, device: torch.device) -> bool:
-    """Whether the device is a GPU with room for all photos, and these are kept decoded."""
-    if device.type != "cuda" or any(photos.kept is None for photos in plan.domains):
-        return False
-    needed = sum(photos.kept.offsets[-1] for photos in plan.domains if photos.kept)
-    return needed <= MAX_SHARE * torch.cuda.get_device_properties(device).total_memory
 
 
 def _mirror(place: Tensor, side: Tensor) -> Tensor:

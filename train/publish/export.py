@@ -18,7 +18,7 @@ from torch import Tensor
 
 from train.checkpointer import Checkpointer
 from train.config import TrainConfig
-from train.data.crops import held_out_photos
+from train.data.batches import held_out_photos
 from train.data.source import DataError, redact_path
 from train.publish.card import SAMPLES, TRAINING, UNKNOWN, complete, read_json, write_card
 from unit.checkpoint import DISCRIMINATORS, METRICS, WEIGHTS, save_pretrained, write_atomic

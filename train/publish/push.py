@@ -19,7 +19,7 @@ from tqdm import tqdm
 
 from train.checkpointer import checkpoints
 from train.config import TrainConfig
-from train.data.crops import held_out_photos
+from train.data.batches import held_out_photos
 from train.publish.card import REPO, TRAINING, read_json
 from train.publish.export import PHOTOS, export, write_checkpoint
 from train.state import TrainState

@@ -20,7 +20,8 @@ from torch.utils.flop_counter import FlopCounterMode
 from train.augment import zoom
 from train.compile import compile_networks
 from train.config import TrainConfig, check_options, presets
-from train.data.crops import UnpairedBatches, check_data
+from train.data.batches import UnpairedBatches
+from train.data.check import check_data
 from train.eval.evaluate import hardware
 from train.objective import discriminator_objective, forward_options, generator_objective
 from train.state import TrainState

@@ -19,7 +19,8 @@ from torch import Tensor
 from tqdm import tqdm
 
 from train.config import TrainConfig, check_options, presets
-from train.data.crops import check_data, held_out_photos, reading
+from train.data.batches import held_out_photos, reading
+from train.data.check import check_data
 from train.data.source import find_data
 from train.eval.extractors import EfficientNetLite2
 from train.eval.metrics import feature_distance
