@@ -156,7 +156,7 @@ def test_photos_on_the_card_are_cropped_as_on_the_cpu(tmp_path: Path, monkeypatc
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     (tmp_path / "data").mkdir()
     data = str(seasons(tmp_path / "data"))
-    config = make_config(data, tmp_path / "run", device="cuda", min_crop=0.3, rotate=20.0, jitter=0.2)
+    config = make_config(data, tmp_path / "run", device="cuda", min_crop=0.3, rotate=20.0, jitter=0.2, cache=True)
     check_data(config)
     plan = UnpairedBatches(config)
     assert fit_on(CUDA, plan)
