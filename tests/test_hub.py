@@ -296,7 +296,7 @@ def test_models_of_the_hub(hub: Hub, clients: Clients, tiny_checkpoint: Path, tm
         ("owner/bent", None): "model.safetensors of owner/bent arrived damaged and was thrown away: try again.",
         ("owner/bent", "main"): "summer",
         ("owner/down", None): DOWN.format("owner/down"),
-        ("owner/munit", None): 'config.json of munit is not of this program: it does not say "model": "unit".',
+        ("owner/munit", None): "config.json of munit is of a model 'munit', and this program knows unit: update it.",
         ("owner/weights", None): "owner/weights is not a checkpoint: it has no config.json.",
         ("owner/card", None): "owner/card is not a checkpoint: it has no config.json.",
         ("owner/empty", None): "owner/empty is not a checkpoint: it has no config.json.",
