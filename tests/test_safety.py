@@ -25,6 +25,7 @@ from tests.test_parallel import make_config, steps_logged
 from tests.test_train import assert_same, one_batch
 from train.callbacks import Callbacks
 from train.checkpointer import _UMASK, Checkpointer, checkpoints
+from train.checks import check_options
 from train.compile import compile_networks
 from train.config import TrainConfig
 from train.loop import save, train
@@ -190,12 +191,21 @@ def test_a_folder_that_cannot_be_written_is_refused_at_once(config):
     ("option", "value"),
     [(o, 0) for o in ("steps", "batch_size", "accumulate", "log_every", "save_every", "push_every", "zoom", "d_dim")]
     + [(o, -1) for o in ("clip", "r1", "lr_g", "workers", "evaluate_every", "max_unreadable")]
-    + [("zoom", 1.5), ("ema", 1.0), ("lr_d", math.nan)],
+    + [("zoom", 1.5), ("min_crop", 0), ("ema", 1.0), ("lr_d", math.nan)],
 )
 def test_options_that_cannot_be_are_refused_before_anything_is_read(config, option, value):
     away = dataclasses.replace(config, data="nowhere", **{option: value})
     with pytest.raises(ValueError, match=f"--{option.replace('_', '-')} is {value}: "):
         train(away)
+
+
+def test_a_run_of_another_network_is_refused_before_the_photos_are_read(config, monkeypatch):
+    config.run_dir.mkdir()
+    TrainState.build(config).save()
+    monkeypatch.setattr("train.loop.check_data", None)
+    wider = dataclasses.replace(config, model=dataclasses.replace(config.model, dim=2 * config.model.dim))
+    with pytest.raises(ValueError, match="was made by another network"):
+        train(wider)
 
 
 def test_a_weight_that_cannot_be_is_refused(config):
@@ -208,9 +218,10 @@ def test_where_half_precision_has_wrong_gradients_it_is_refused(config):
     small = dataclasses.replace(config.model, image_size=32)
     patch = dataclasses.replace(config, model=small, discriminator="patch", precision="bf16")
     with pytest.raises(ValueError, match="set --precision fp32"):
-        TrainState.build(patch)
-    TrainState.build(dataclasses.replace(patch, precision="fp32"))
-    TrainState.build(dataclasses.replace(patch, model=config.model))
+        train(dataclasses.replace(patch, data="nowhere"))
+    cpu = torch.device("cpu")
+    check_options(dataclasses.replace(patch, precision="fp32"), device=cpu)
+    check_options(dataclasses.replace(patch, model=config.model), device=cpu)
 
 
 def test_crops_must_be_whole_latent_pixels(config):

@@ -10,7 +10,7 @@ import os
 import re
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, TypeVar, get_args, get_type_hints
@@ -219,28 +219,33 @@ def _read_config(path: Path, name: str) -> UNITConfig:
 
 
 def check_config(config: UNITConfig, where: str = "The configuration") -> None:
-    """Raises CheckpointError, which begins with `where`, for a value that no saved network may have."""
+    """Raises CheckpointError with all `config_problems`."""
+    if found := list(config_problems(config, where)):
+        raise CheckpointError(" ".join(found))
+
+
+def config_problems(config: UNITConfig, where: str = "The configuration") -> Iterator[str]:
+    """A sentence, which begins with `where`, for each value that no saved network may have."""
     types = get_type_hints(UNITConfig)
     for field, value in asdict(config).items():
-        _check_field(where, field, value, types[field])
+        if expected := _expected(field, value, types[field]):
+            yield f"{where}: {field} is {str(value)[:40]!r}, and must be {expected}."
     if config.domain_a == config.domain_b:
-        raise CheckpointError(f"{where} gives both domains the name {config.domain_a}.")
+        yield f"{where} gives both domains the name {config.domain_a}."
 
 
-def _check_field(where: str, field: str, value: Any, kind: Any) -> None:
-    expected = None
+def _expected(field: str, value: Any, kind: Any) -> str:
+    """What a value must be instead; nothing if it may be as it is."""
     if choices := get_args(kind):
-        if value not in choices:
-            expected = "one of " + ", ".join(choices)
-    elif type(value) is not kind:  # not isinstance: True is no number of channels
-        expected = {int: "a whole number", str: "a text", bool: "true or false"}[kind]
-    elif field in _ALLOWED and value not in _ALLOWED[field]:
+        return "" if value in choices else "one of " + ", ".join(choices)
+    if type(value) is not kind:  # not isinstance: True is no number of channels
+        return {int: "a whole number", str: "a text", bool: "true or false"}[kind]
+    if field in _ALLOWED and value not in _ALLOWED[field]:
         allowed = _ALLOWED[field]
-        expected = f"from {allowed[0]} to {allowed[-1]}" if isinstance(allowed, range) else "1 or 3"
-    elif field.startswith("domain") and not re.fullmatch(r"[\w .+()-]{0,39}\w", value):  # it becomes part of file names
-        expected = "a short name"
-    if expected:
-        raise CheckpointError(f"{where}: {field} is {str(value)[:40]!r}, and must be {expected}.")
+        return f"from {allowed[0]} to {allowed[-1]}" if isinstance(allowed, range) else "1 or 3"
+    if field.startswith("domain") and not re.fullmatch(r"[\w .+()-]{0,39}\w", value):  # it becomes part of file names
+        return "a short name"
+    return ""
 
 
 def _read_weights(path: Path, name: str) -> dict[str, Tensor]:
