@@ -386,8 +386,6 @@ def test_the_report_and_what_is_refused_at_once(data, tmp_path):
         check_data(make_config(tmp_path / "none"))
     with pytest.raises(DataError, match=r"no folder \S+trainA: --data names a folder.*no folder \S+trainB"):
         check_data(make_config(tmp_path))
-    with pytest.raises(DataError, match=r"--min-crop is 0.0: it is a share"):
-        check_data(make_config(data, min_crop=0.0))
 
 
 @pytest.mark.parametrize(

@@ -25,6 +25,7 @@ from tests.test_parallel import make_config, steps_logged
 from tests.test_train import assert_same, one_batch
 from train.callbacks import Callbacks
 from train.checkpointer import _UMASK, Checkpointer, checkpoints
+from train.checks import check_options
 from train.compile import compile_networks
 from train.config import TrainConfig
 from train.loop import save, train
@@ -208,7 +209,7 @@ def test_a_folder_that_cannot_be_written_is_refused_at_once(config):
     ("option", "value"),
     [(o, 0) for o in ("steps", "batch_size", "accumulate", "log_every", "save_every", "push_every", "zoom", "d_dim")]
     + [(o, -1) for o in ("clip", "r1", "lr_g", "workers", "evaluate_every", "max_unreadable")]
-    + [("zoom", 1.5), ("ema", 1.0), ("lr_d", math.nan), ("weight_decay", math.nan), ("seed", 10**23)],
+    + [("zoom", 1.5), ("min_crop", 0), ("ema", 1.0), ("lr_d", math.nan), ("weight_decay", math.nan), ("seed", 10**23)],
 )
 def test_options_that_cannot_be_are_refused_before_anything_is_read(config, option, value):
     away = dataclasses.replace(config, data="nowhere", **{option: value})
@@ -230,6 +231,15 @@ def test_a_folder_whose_checkpoints_could_not_be_read_again_is_refused(config, t
     assert not latin.exists()
 
 
+def test_a_run_of_another_network_is_refused_before_the_photos_are_read(config, monkeypatch):
+    config.run_dir.mkdir()
+    TrainState.build(config).save()
+    monkeypatch.setattr("train.loop.check_data", None)
+    wider = dataclasses.replace(config, model=dataclasses.replace(config.model, dim=2 * config.model.dim))
+    with pytest.raises(ValueError, match="was made by another network"):
+        train(wider)
+
+
 def test_a_weight_that_cannot_be_is_refused(config):
     weights = dataclasses.replace(config.weights, cycle_kl=-1)
     with pytest.raises(ValueError, match=r"--weights\.cycle-kl is -1: it must be 0 or more"):
@@ -240,9 +250,10 @@ def test_where_half_precision_has_wrong_gradients_it_is_refused(config):
     small = dataclasses.replace(config.model, image_size=32)
     patch = dataclasses.replace(config, model=small, discriminator="patch", precision="bf16")
     with pytest.raises(ValueError, match="set --precision fp32"):
-        TrainState.build(patch)
-    TrainState.build(dataclasses.replace(patch, precision="fp32"))
-    TrainState.build(dataclasses.replace(patch, model=config.model))
+        train(dataclasses.replace(patch, data="nowhere"))
+    cpu = torch.device("cpu")
+    check_options(dataclasses.replace(patch, precision="fp32"), device=cpu)
+    check_options(dataclasses.replace(patch, model=config.model), device=cpu)
 
 
 def test_crops_must_be_whole_latent_pixels(config):

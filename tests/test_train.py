@@ -10,8 +10,9 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from tests.photos import seasons
+from train.checks import check_options, problems
 from train.compile import compile_networks
-from train.config import LossWeights, TrainConfig, check_options, presets
+from train.config import LossWeights, TrainConfig, presets
 from train.data.batches import batches
 from train.loop import train
 from train.publish.export import export, main
@@ -247,6 +248,43 @@ def test_real_negatives_need_domains_of_equally_many_channels(config):
     weights = dataclasses.replace(config.weights, identity=0)
     with pytest.raises(ValueError, match="set --no-real-negatives"):
         train(dataclasses.replace(config, real_negatives=True, model=model, weights=weights))
+
+
+def test_all_that_contradicts_itself_is_told_at_once_and_before_a_photo_is_read(config, monkeypatch):
+    _, compact = presets("nowhere")["compact"]
+    model = dataclasses.replace(compact.model, channels_a=1)
+    wrong = dataclasses.replace(
+        compact, run_dir=config.run_dir, model=model, device="cpu", min_crop=0.0, tensorboard=True
+    )
+    monkeypatch.setattr("shutil.which", lambda name: None)
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(ValueError, match="--min-crop is 0") as told:
+        train(wrong)
+    for advice in (
+        "--weights.identity 0", "--no-real-negatives", "--weights.perceptual 0", "--discriminator multiscale",
+        "--min-crop is 0.0: it is a share", "--no-compile", "pip install tensorboard",
+    ):  # fmt: skip
+        assert advice in str(told.value)
+    assert len(str(told.value).splitlines()) == 7
+
+
+@pytest.mark.parametrize("size", [32, 128])
+@pytest.mark.parametrize("channels", [(1, 3), (3, 1), (1, 1)])
+def test_who_follows_all_of_the_advice_is_not_refused_again(size, channels):
+    _, compact = presets("nowhere")["compact"]
+    a, b = channels
+    config = dataclasses.replace(
+        compact, model=dataclasses.replace(compact.model, image_size=size, channels_a=a, channels_b=b)
+    )
+    advice = " ".join(problems(config))
+    weights = {name: 0.0 for name in ("identity", "perceptual") if f"--weights.{name} 0" in advice}
+    obeyed = dataclasses.replace(
+        config,
+        discriminator=advice.partition("--discriminator ")[2].partition(".")[0],
+        weights=dataclasses.replace(config.weights, **weights),
+        real_negatives="--no-real-negatives" not in advice,
+    )
+    assert list(problems(obeyed)) == []
 
 
 def test_the_perceptual_loss_compares_reconstructions_and_photos(config):

@@ -75,10 +75,8 @@ class Log:
         forget_after(self.path, step)
         self.writer = None
         if tensorboard:
-            try:
-                from torch.utils.tensorboard import SummaryWriter
-            except ImportError:
-                raise ValueError("--tensorboard needs it: pip install tensorboard") from None
+            from torch.utils.tensorboard import SummaryWriter
+
             self.writer = SummaryWriter(str(run / "tensorboard"), purge_step=step + 1)
 
     def write(self, step: int, values: Mapping[str, float]) -> None:

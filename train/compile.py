@@ -1,9 +1,6 @@
 """Compiling the networks of a run with torch.compile, and where that needs care."""
 
 import functools
-import shutil
-import sysconfig
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -19,16 +16,10 @@ def compile_networks(state: TrainState) -> None:
     launches it would otherwise wait for. On a CPU they stay as they are: compiled, they made a step of
     `master2018` 8 % slower (medians of ten in turn, bf16, two cores of an AMD EPYC, 2026-11-27).
 
-    Raises ValueError where a CPU is to be compiled for and there is no C++ compiler.
+    That a CPU is compiled for with a C++ compiler, which must be there, train/checks.py has seen to.
     """
     if not state.config.compile:
         return
-    headers = Path(sysconfig.get_path("include"), "Python.h")
-    if state.device.type == "cpu" and not (headers.is_file() and any(map(shutil.which, ("g++", "clang++", "c++")))):
-        raise ValueError(
-            "torch.compile needs a C++ compiler and Python's headers (Debian: apt-get install g++ python3-dev); "
-            "--no-compile does without, at half the speed."
-        )
     torch.backends.cudnn.benchmark = True  # shapes are few and fixed: try the convolutions' algorithms once
     torch._dynamo.config.recompile_limit = 64  # the networks share code objects; past the limit dynamo runs eagerly
     # The gradients of reflection padding that PyTorch 2.14 and 2.15 compile for AVX-512 in bf16 have gaps, often NaN:

@@ -3,12 +3,10 @@
 import dataclasses
 import hashlib
 import json
-import math
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from unit.checkpoint import check_config
 from unit.losses import GANLoss
 from unit.models.unit import UNITConfig
 
@@ -204,74 +202,3 @@ def presets(data: str) -> dict[str, tuple[str, TrainConfig]]:
             ),
         ),
     }
-
-
-AT_LEAST_ONE = (
-    "steps", "batch_size", "accumulate", "log_every", "sample_every", "save_every", "push_every", "r1_every", "d_dim",
-)  # fmt: skip
-NOT_NEGATIVE = (
-    "lr_g", "lr_d", "clip", "r1", "evaluate_every", "workers", "ema", "minutes", "max_unreadable", "max_skipped",
-    "rotate", "jitter", "weight_decay",
-)  # fmt: skip
-
-
-def check_options(config: TrainConfig, processes: int = 1) -> None:
-    """Raises ValueError for all that can be known to be wrong from the options, and the number of processes, alone."""
-    check_config(config.model)  # now, and not at the end, when it is saved
-    _check_ranges(config)
-    _check_batch(config, processes)
-    _check_losses(config)
-
-
-def _check_ranges(config: TrainConfig) -> None:
-    for name in AT_LEAST_ONE:
-        if getattr(config, name) < 1:
-            raise ValueError(f"--{name.replace('_', '-')} is {getattr(config, name)}: it must be 1 or more.")
-    not_negative = {name: getattr(config, name) for name in NOT_NEGATIVE}
-    not_negative |= {f"weights.{name}": weight for name, weight in vars(config.weights).items()}
-    for name, value in not_negative.items():
-        if not 0 <= value < math.inf:  # nor NaN
-            raise ValueError(f"--{name.replace('_', '-')} is {value}: it must be 0 or more.")
-    if not all(0 <= beta < 1 for beta in config.betas):
-        raise ValueError(f"--betas is {' '.join(map(str, config.betas))}: both must be from 0 to below 1.")
-    if not -(2**63) <= config.seed < 2**64:
-        raise ValueError(f"--seed is {config.seed}: it must fit in 64 bits.")
-    if config.ema >= 1:
-        raise ValueError(f"--ema is {config.ema}: the average keeps that share of itself at each step, below 1.")
-    if not 0 < config.zoom <= 1:
-        raise ValueError(f"--zoom is {config.zoom}: it is a share of the side, above 0 and up to 1.")
-    if config.rotate > 180:
-        raise ValueError(f"--rotate is {config.rotate}: it is in degrees either way, up to 180.")
-    if config.jitter >= 1:
-        raise ValueError(f"--jitter is {config.jitter}: it is a share, below 1.")
-    if config.model.image_size % config.model.downsampling:
-        raise ValueError(
-            f"--model.image-size {config.model.image_size} must be a multiple of {config.model.downsampling}, "
-            "the side of a latent pixel."
-        )
-
-
-def _check_batch(config: TrainConfig, processes: int) -> None:
-    shares = processes * config.accumulate
-    if config.batch_size % shares:
-        raise ValueError(
-            f"--batch-size {config.batch_size} cannot be shared equally by {processes} processes "
-            f"working in {config.accumulate} parts: make it a multiple of {shares}."
-        )
-
-
-def _check_losses(config: TrainConfig) -> None:
-    """What a loss or a discriminator cannot look at."""
-    channels = config.model.channels
-    if vars(config.weights).get("identity") and channels[0] != channels[1]:
-        raise ValueError("the identity loss needs domains of as many channels; set --weights.identity 0.")
-    if config.real_negatives and channels[0] != channels[1]:
-        raise ValueError("--real-negatives needs domains of as many channels; set --no-real-negatives.")
-    if config.weights.perceptual and config.discriminator != "projected":
-        raise ValueError(
-            "the perceptual loss looks through --discriminator projected: choose that, or set --weights.perceptual 0."
-        )
-    if config.discriminator == "projected" and channels != (3, 3):
-        raise ValueError("projected discriminators look at colour photos; choose --discriminator multiscale.")
-    if config.discriminator == "multiscale" and config.model.image_size < 64:
-        raise ValueError("multiscale discriminators halve a picture six times: crops need 64 px or more.")

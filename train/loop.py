@@ -10,8 +10,9 @@ from tqdm import tqdm
 
 from train.callbacks import Callbacks
 from train.checkpointer import check_writable
+from train.checks import check_options
 from train.compile import compile_networks
-from train.config import TrainConfig, check_options
+from train.config import TrainConfig
 from train.data.batches import reading
 from train.data.check import Unreadable, check_data
 from train.data.source import DataError
@@ -39,7 +40,7 @@ def train(config: TrainConfig) -> Path:
     raises KeyboardInterrupt. Raises ValueError, with what to do about it, for options, data and training gone wrong.
     """
     with processes(config.device) as device:
-        check_options(config, world())
+        check_options(config, world(), device)
         check_writable(config.run_dir)
         with lock_folder(config.run_dir):
             state, resumed = start(config, device)
@@ -75,12 +76,15 @@ def train(config: TrainConfig) -> Path:
 
 
 def start(config: TrainConfig, device: torch.device) -> tuple[TrainState, Path | None]:
-    """Check the data, and build the networks or read them from the newest checkpoint, whose path is returned too."""
-    with first_before_others():  # The first process may have a store of photos to fill, which the others then find.
-        report = check_data(config)
+    """Build the networks or read them from the newest checkpoint, whose path is returned too; then check the data.
+
+    Reading through the data is the longest of it: whatever else there is to refuse, or to go on from, comes before.
+    """
     state = TrainState.build(config, device)
     resumed = state.resume()
     check_same_step(state)
+    with first_before_others():  # The first process may have a store of photos to fill, which the others then find.
+        report = check_data(config)
     compile_networks(state)
     if rank() == 0:
         print(report, f"going on from {resumed}{state.changes}" if resumed else "", sep="\n")

@@ -20,10 +20,11 @@ import torch.distributed as dist
 from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
-from unit.pipeline import best_device
+from unit.pipeline import best_device, best_dtype
 from unit.system import lock
 
 T = TypeVar("T")
+DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16, "fp32": torch.float32}  # "auto" is the best of a device.
 AGAIN = 2.0  # seconds; a launcher repeats the Ctrl-C that the terminal has sent already, within less
 
 
@@ -48,6 +49,11 @@ def device_of(name: str) -> torch.device:
             return device
     found = ", ".join(kind for kind, is_there in there.items() if is_there)
     raise ValueError(f"--device {name}: PyTorch finds no such device here. Leave it out, or choose of: {found}.")
+
+
+def dtype_of(precision: str, device: torch.device) -> torch.dtype:
+    """What autocast multiplies in on `device`; float32: no autocast."""
+    return DTYPES.get(precision) or best_dtype(device)
 
 
 @contextmanager

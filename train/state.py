@@ -20,13 +20,12 @@ from train.networks import (
     random_projections,
     start_from,
 )
-from train.parallel import device_of, distributed
+from train.parallel import DTYPES, device_of, distributed, dtype_of
 from unit.checkpoint import upgraded
 from unit.models import MODELS
 from unit.models.discriminator import Discriminators
-from unit.pipeline import best_dtype, memory_format
+from unit.pipeline import memory_format
 
-DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16, "fp32": torch.float32}  # "auto" is the best of a device.
 HALVED_EVERY = 100_000  # steps, by the schedule "step"
 
 
@@ -56,16 +55,10 @@ class TrainState:
     def build(cls, config: TrainConfig, device: torch.device | None = None) -> "TrainState":
         """New networks, a function of the config alone, but for `device` (default: config.device).
 
-        Raises ValueError where the device cannot train what the config asks for.
+        What the device could not train, train/checks.py has refused before.
         """
         if device is None:
             device = device_of(config.device)
-        tiny = config.discriminator == "patch" and config.model.image_size < 64  # its last map is a single pixel
-        if tiny and device.type == "cpu" and dtype_of(config, device) != torch.float32:
-            raise ValueError(
-                "the gradients of a patch discriminator on crops below 64 px are wrong in half precision on a CPU "
-                "(PyTorch 2.14): set --precision fp32."
-            )
         torch.manual_seed(config.seed)
         _, model_class = MODELS[config.model.model]
         model = model_class(config.model)
@@ -85,7 +78,7 @@ class TrainState:
         return cls(
             config=config,
             device=device,
-            dtype=dtype_of(config, device),
+            dtype=dtype_of(config.precision, device),
             model=model,
             ema=ema,
             feature_projection=feature_projection,
@@ -193,11 +186,6 @@ def schedule(config: TrainConfig, step: int, seconds: float = 0.0) -> float:
             return (1 + math.cos(math.pi * done)) / 2
         case "step":
             return 0.5 ** (step // HALVED_EVERY)
-
-
-def dtype_of(config: TrainConfig, device: torch.device) -> torch.dtype:
-    """What autocast multiplies in on `device`; float32: no autocast."""
-    return DTYPES.get(config.precision) or best_dtype(device)
 
 
 def differences(old: dict[str, Any], new: dict[str, Any], prefix: str = "") -> list[str]:

@@ -8,7 +8,7 @@ import json
 import os
 import re
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, get_args, get_type_hints
 
@@ -168,28 +168,33 @@ def upgraded(config: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def check_config(config: ModelConfig, where: str = "The configuration") -> None:
-    """Raises CheckpointError, which begins with `where`, for a value that no saved network may have."""
+    """Raises CheckpointError with all `config_problems`."""
+    if found := list(config_problems(config, where)):
+        raise CheckpointError(" ".join(found))
+
+
+def config_problems(config: ModelConfig, where: str = "The configuration") -> Iterator[str]:
+    """A sentence, which begins with `where`, for each value that no saved network may have."""
     types = get_type_hints(type(config))
     allowed = _ALLOWED | {"format": range(1, getattr(type(config), "format", 1) + 1)}
     for field, value in vars(config).items():
-        _check_field(where, field, value, types[field], allowed.get(field))
+        if expected := _expected(field, value, types[field], allowed.get(field)):
+            yield f"{where}: {field} is {str(value)[:40]!r}, and must be {expected}."
     if config.domains[0] == config.domains[1]:
-        raise CheckpointError(f"{where} gives both domains the name {config.domains[0]}.")
+        yield f"{where} gives both domains the name {config.domains[0]}."
 
 
-def _check_field(where: str, field: str, value: Any, kind: Any, allowed: Sequence[int] | None) -> None:
-    expected = None
+def _expected(field: str, value: Any, kind: Any, allowed: Sequence[int] | None) -> str:
+    """What a value must be instead; nothing if it may be as it is."""
     if choices := get_args(kind):
-        if value not in choices:
-            expected = "one of " + ", ".join(choices)
-    elif type(value) is not kind:  # not isinstance: True is no number of channels
-        expected = {int: "a whole number", str: "a text", bool: "true or false"}[kind]
-    elif allowed and value not in allowed:
-        expected = f"from {allowed[0]} to {allowed[-1]}" if isinstance(allowed, range) else "1 or 3"
-    elif field.startswith("domain") and not re.fullmatch(r"[\w .+()-]{0,39}\w", value):  # it becomes part of file names
-        expected = "a short name"
-    if expected:
-        raise CheckpointError(f"{where}: {field} is {str(value)[:40]!r}, and must be {expected}.")
+        return "" if value in choices else "one of " + ", ".join(choices)
+    if type(value) is not kind:  # not isinstance: True is no number of channels
+        return {int: "a whole number", str: "a text", bool: "true or false"}[kind]
+    if allowed and value not in allowed:
+        return f"from {allowed[0]} to {allowed[-1]}" if isinstance(allowed, range) else "1 or 3"
+    if field.startswith("domain") and not re.fullmatch(r"[\w .+()-]{0,39}\w", value):  # it becomes part of file names
+        return "a short name"
+    return ""
 
 
 def _read_weights(path: Path, name: str) -> dict[str, Tensor]:

@@ -24,8 +24,6 @@ def check_data(config: TrainConfig) -> str:
     Returns one line a domain: how many, sizes, modes, which are left out, where they are kept. Raises DataError with
     all that is wrong in one message.
     """
-    if not 0 < config.min_crop <= 1:
-        raise DataError(f"--min-crop is {config.min_crop}: it is a share of the photo, above 0 and up to 1.")
     root = find_data(config.data)
     report = [f"{config.data} is revision {root.name}"] if config.data.startswith("hf:") else []
     problems = []

@@ -18,12 +18,14 @@ from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from train.augment import zoom
+from train.checks import check_options
 from train.compile import compile_networks
-from train.config import TrainConfig, check_options, presets
+from train.config import TrainConfig, presets
 from train.data.batches import UnpairedBatches
 from train.data.check import check_data
 from train.eval.evaluate import hardware
 from train.objective import discriminator_objective, forward_options, generator_objective
+from train.parallel import device_of
 from train.state import TrainState
 from train.step import train_step
 from unit.models.folded import FoldedUpConv, FoldedUpConv5
@@ -139,7 +141,7 @@ def compare(args: argparse.Namespace) -> int:
     config = dataclasses.replace(
         config, model=network, batch_size=args.batch_size, device=args.device, compile=not args.no_compile
     )
-    check_options(config)
+    check_options(config, device=device_of(config.device))
     if args.photos:  # before minutes of timing
         check_data(dataclasses.replace(config, data=args.photos))
 

@@ -21,9 +21,10 @@ import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from train.config import TrainConfig, check_options, presets
-from train.parallel import device_of
-from train.state import TrainState, dtype_of
+from train.checks import check_options
+from train.config import TrainConfig, presets
+from train.parallel import device_of, dtype_of
+from train.state import TrainState
 from train.step import train_step
 
 GPUS = {"T4": 65, "L4": 121, "A100": 312, "H100": 989}  # TFLOP/s in fp16 or bf16, dense, as their maker states them
@@ -54,7 +55,7 @@ def plan(config: TrainConfig, processes: int = 1) -> Plan:
     The R1 penalty of every 16th step is left out: the counter cannot follow a gradient of a gradient.
     """
     state = TrainState.build(dataclasses.replace(config, r1=0.0), torch.device("cpu"))
-    state.dtype = dtype_of(config, device_of(config.device))  # of where it will run
+    state.dtype = dtype_of(config.precision, device_of(config.device))  # of where it will run
     nets = (state.model, state.discriminator, state.feature_projection)
     generator, discriminators, frozen = (sum(p.numel() for p in net.parameters()) for net in nets)
     # Weight, gradient and Adam's two moments of what learns, the average of the generator: five and four floats.
@@ -186,13 +187,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         for name in ("processes", "share", "peak", "step"):
             if (value := getattr(args, name)) is not None and not value > 0:
                 raise ValueError(f"--{name} is {value}: it must be above 0.")
-        check_options(config, args.processes)
+        config = dataclasses.replace(config, compile=False, tensorboard=False)  # nothing here does
+        check_options(config, args.processes, device_of(config.device) if args.measure else None)
         costs = plan(config, args.processes)
         print(describe(config, costs, args.processes, args.peak, args.share))
         if args.step:
             print("\n".join(scaling(config, costs, args.step)))
         if args.measure:
-            peak, seconds = measure(dataclasses.replace(config, compile=False))
+            peak, seconds = measure(config)
             print(f"measured here   {peak / 1e9:.2f} GB, {seconds:.2f} s a step, uncompiled")
     except ValueError as error:
         print(error, file=sys.stderr)

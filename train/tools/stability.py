@@ -18,12 +18,14 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from train.config import TrainConfig, check_options, presets
+from train.checks import check_options
+from train.config import TrainConfig, presets
 from train.data.batches import held_out_photos, reading
 from train.data.check import check_data
 from train.data.source import find_data
 from train.eval.extractors import EfficientNetLite2
 from train.eval.metrics import feature_distance
+from train.parallel import device_of
 from train.state import TrainState
 from train.step import Diverged, train_step
 from unit.losses import reconstruction
@@ -80,7 +82,8 @@ def table(args: argparse.Namespace) -> None:
     if args.seeds < 1:
         raise ValueError(f"--seeds is {args.seeds}: it must be 1 or more.")
     for name in args.presets:
-        check_options(small(presets(args.data)[name][1], args, seed=0))
+        config = small(presets(args.data)[name][1], args, seed=0)
+        check_options(config, device=device_of(config.device))
     find_data(args.data)
     extractor = EfficientNetLite2()
     print(
