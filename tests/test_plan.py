@@ -88,4 +88,4 @@ def test_the_command_says_what_to_expect(capsys):
     assert "compact, dim 32, 64 px, batch 8 of each domain, 2 processes" in out
     assert out.count("photos/s on the device (100 TFLOP/s) at 30% of its peak") == 1
     assert main(["compact", "--batch-size", "3", "--processes", "2"]) == 1
-    assert "must be a multiple of" in capsys.readouterr().err
+    assert "make it a multiple of 2" in capsys.readouterr().err
