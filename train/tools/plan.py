@@ -12,7 +12,7 @@ import dataclasses
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
@@ -73,37 +73,18 @@ def plan(config: TrainConfig, processes: int = 1) -> Plan:
         train_step(state, x_a, x_b)
     flops = counter.get_total_flops() * processes
     precision = str(state.dtype).removeprefix("torch.")
-    return Plan(generator, discriminators, frozen, flops, static, saved.peak, precision)
-
-
-class SavedBytes:
-    """Counts the bytes of storages that autograd keeps, now and at most."""
-
-    def __init__(self) -> None:
-        self.now = self.peak = 0
-        self.users: Counter[int] = Counter()  # how many saved tensors share a storage, by its identity
-
-    def add(self, storage: torch.UntypedStorage) -> None:
-        self.users[storage._cdata] += 1
-        if self.users[storage._cdata] == 1:
-            self.now += storage.nbytes()
-            self.peak = max(self.peak, self.now)
-
-    def remove(self, storage: torch.UntypedStorage) -> None:
-        self.users[storage._cdata] -= 1
-        if not self.users[storage._cdata]:
-            self.now -= storage.nbytes()
+    return Plan(generator, discriminators, frozen, flops, static, max(saved), precision)
 
 
 class Saved:
     """A tensor that autograd keeps, until it drops this."""
 
-    def __init__(self, tensor: Tensor, count: SavedBytes):
+    def __init__(self, tensor: Tensor, count: Callable[[torch.UntypedStorage, int], None]):
         self.tensor, self.count = tensor, count
-        count.add(tensor.untyped_storage())
+        count(tensor.untyped_storage(), 1)
 
     def __del__(self) -> None:
-        self.count.remove(self.tensor.untyped_storage())
+        self.count(self.tensor.untyped_storage(), -1)
 
 
 def step_on_many(seconds: float, gradients: int, gpus: int) -> float:
@@ -117,10 +98,16 @@ def step_on_many(seconds: float, gradients: int, gpus: int) -> float:
 
 
 @contextmanager
-def saved_bytes(nets: Sequence[nn.Module]) -> Iterator[SavedBytes]:
-    """Count what autograd keeps inside for the backward passes, but for weights."""
+def saved_bytes(nets: Sequence[nn.Module]) -> Iterator[list[int]]:
+    """A list of how many bytes autograd keeps inside, but for weights, after each that it adds or drops."""
     weights = {p.untyped_storage()._cdata for net in nets for p in net.parameters()}
-    count = SavedBytes()
+    users: Counter[int] = Counter()  # saved tensors that share a storage, by its identity
+    history = [0]
+
+    def count(storage: torch.UntypedStorage, change: int) -> None:
+        users[storage._cdata] += change
+        if users[storage._cdata] == max(change, 0):  # It is the first that comes, or the last that goes.
+            history.append(history[-1] + change * storage.nbytes())
 
     def pack(tensor: Tensor) -> Tensor | Saved:
         return tensor if tensor.untyped_storage()._cdata in weights else Saved(tensor, count)
@@ -129,7 +116,7 @@ def saved_bytes(nets: Sequence[nn.Module]) -> Iterator[SavedBytes]:
         return saved.tensor if isinstance(saved, Saved) else saved
 
     with torch.autograd.graph.saved_tensors_hooks(pack, unpack):
-        yield count
+        yield history
 
 
 def measure(config: TrainConfig, steps: int = 3) -> tuple[float, float]:
