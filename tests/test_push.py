@@ -19,8 +19,9 @@ from train.__main__ import main
 from train.config import LossWeights, TrainConfig, presets
 from train.data.batches import held_out_photos
 from train.data.source import redact_path
-from train.publish.card import card, command
+from train.publish.card import card, command, write_card
 from train.publish.export import export, sample_grid, write_checkpoint
+from train.publish.merge import marked, merged
 from train.state import TrainState
 from unit import UNIT, Translator, UNITConfig, load_pretrained
 from unit.images import to_image
@@ -194,6 +195,104 @@ def test_measures_of_translations_are_in_the_model_index(model: Path) -> None:
     assert "Not measured yet" not in text
     assert "| 0.250 n=2 | 0.500 n=2 | 0.125 n=2 |" in text
     assert METRICS["command"] in text
+
+
+# ---- a card that was edited on the Hub -------------------------------------------------------------------------------
+
+
+def a_card(step: int, license: str = "cc-by-4.0", data: str = "photos") -> str:
+    config = json.loads(TrainConfig(data=data, model=TINY).to_json())
+    facts = {
+        "step": step,
+        "seconds": 60,
+        "device": "CPU",
+        "parameters": 1.0,
+        "license": license,
+        "notes": "",
+        "config": config,
+    }
+    return card(facts, METRICS)
+
+
+def test_a_card_that_nobody_has_edited_is_replaced() -> None:
+    for new in (a_card(2), a_card(2, license="mit"), a_card(2, data="hf:owner/seasons"), a_card(1)):
+        assert merged(new, marked(a_card(1))) == marked(new)
+    assert merged(a_card(2), marked(a_card(1, data="hf:owner/seasons"))) == marked(a_card(2))
+
+
+def test_what_was_edited_in_a_card_is_kept_through_several_pushes() -> None:
+    edited = (
+        marked(a_card(1))
+        .replace("license: cc-by-4.0", "license: mit\nlanguage: de")
+        .replace("- unpaired\n", "- mine\n")
+    )
+    edited = (
+        edited.replace("library_name: pytorch\n", "").replace("<!-- Written", "Hello!\n\n<!-- Written")
+        + "\n## Thanks\n"
+    )
+    for there in (edited, edited.replace("\n", "\r\n")):
+        for step in (2, 3, 3):
+            before, there = there, merged(a_card(step, license="cc0-1.0"), there)
+            facts = ModelCard(there).data.to_dict()
+            assert (facts["license"], facts["language"], facts["tags"][2]) == ("mit", "de", "mine")
+            assert "library_name" not in facts
+            assert facts["training"]["steps"] == step
+            assert f"| steps | {step} of" in there
+            assert there.count("Hello!") == there.count("## Thanks") == there.count("<!-- Written") == 1
+            assert there.index("Hello!") < there.index("<!-- Written") < there.index("## Thanks")
+        assert before == there  # so the third push is no commit
+
+
+@pytest.mark.parametrize(
+    "there",
+    [
+        marked(a_card(1)).replace("It is no evidence", "It is some evidence"),
+        a_card(1),
+        "# My model\n",
+        marked(a_card(1)).replace('{"digest"', "{digest"),
+        marked(a_card(1)).replace("license: cc-by-4.0", "license: [oh: no"),
+    ],
+    ids=["our part was changed", "of an older program", "somebody's own", "a broken mark", "broken front matter"],
+)
+def test_a_card_whose_edits_cannot_be_told_apart_is_left_alone(there: str) -> None:
+    assert merged(a_card(2), there) is None
+
+
+def test_the_card_that_the_hub_makes_for_a_new_repository_gives_its_facts() -> None:
+    new = merged(a_card(1), "---\nlicense: apache-2.0\n---\n")
+    assert ModelCard(new).data.license == "apache-2.0"
+    assert ModelCard(merged(a_card(2), new)).data.license == "apache-2.0"
+    assert "## Limits and bias" in new
+
+
+def test_edits_on_the_hub_outlive_a_push(model: Path, hub: Hub, clients: Clients, tmp_path: Path) -> None:
+    push = run_push("model", "owner/seasons")
+
+    def edited(old: bytes, new: bytes) -> None:
+        repo = hub.repos["owner/seasons"]
+        text = repo.files["README.md"]
+        assert old in text
+        repo.commit("main", repo.files | {"README.md": text.replace(old, new)}, "by hand")
+
+    def pushed(program: str, step: int) -> str:
+        facts = json.loads((model / "training.json").read_text())
+        (model / "training.json").write_text(json.dumps(facts | {"step": step}))
+        write_card(model)
+        done = clients.run(program, hub, tmp_path, HF_TOKEN="hf_owner")
+        assert done.status == 0, done.stderr
+        assert hub.repos["owner/seasons"].messages[-1] == f"Step {step}"
+        return done.stderr
+
+    pushed(push, 3)
+    edited(b"# UNIT:", b"# Photos by Ada:")
+    assert pushed(push, 4).startswith("owner/seasons keeps the card it has")
+    assert b"# Photos by Ada:" in hub.repos["owner/seasons"].files["README.md"]
+    assert pushed(push.replace("['model',", "['--overwrite-card', 'model',"), 5) == ""
+    edited(b"license: cc-by-4.0", b"license: mit")
+    assert pushed(run_push("model", "owner/seasons", "--revision", "next"), 6) == ""
+    branch = hub.repos["owner/seasons"].commits[hub.repos["owner/seasons"].refs["next"]]["README.md"]
+    assert b"license: mit" in branch
+    assert b"| steps | 6 of" in branch
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ that may write: `hf auth login`, or HF_TOKEN. The repository is made if there is
 """
 
 import argparse
+import functools
 import queue
 import sys
 import time
@@ -15,6 +16,7 @@ from tempfile import TemporaryDirectory
 from threading import Thread
 
 from huggingface_hub import HfApi
+from huggingface_hub.errors import RevisionNotFoundError
 from tqdm import tqdm
 
 from train.checkpointer import checkpoints
@@ -22,27 +24,55 @@ from train.config import TrainConfig
 from train.data.batches import held_out_photos
 from train.publish.card import REPO, TRAINING, read_json
 from train.publish.export import PHOTOS, export, write_checkpoint
+from train.publish.merge import marked, merged
 from train.state import TrainState
 from unit.checkpoint import CARD, CONFIG, FILES, checkpoint_files
-from unit.hub import PushError, commit, load_pretrained, make_repo, quiet, temporary
+from unit.hub import PushError, commit, load_pretrained, make_repo, patiently, quiet, temporary
+
+KEPT = (
+    "{repo} keeps the card it has, for the program's part of it was changed there or is not marked. "
+    "To replace it: python -m train push CHECKPOINT {repo} --overwrite-card"
+)
 
 
-def push(folder: Path, repo: str, *, private: bool = False, revision: str | None = None) -> str:
+def push(
+    folder: Path, repo: str, *, private: bool = False, revision: str | None = None, overwrite_card: bool = False
+) -> str:
     """Upload the checkpoint in `folder` to "owner/name" in one commit. Returns its address.
 
     A missing repository is made; `private` is only asked for, and a public one is not filled when it is. `revision`: a
-    branch, made if missing. Nothing is committed if nothing changed. While the network or the Hub is in trouble it
-    tries again for a minute. Raises CheckpointError for a folder that could not be loaded, and PushError.
+    branch, made if missing. Nothing is committed if nothing changed. What a person has changed in the card on the Hub
+    is kept, unless `overwrite_card`. While the network or the Hub is in trouble it tries again for a minute. Raises
+    CheckpointError for a folder that could not be loaded, and PushError.
     """
     load_pretrained(folder)
     make_repo(repo, private=private)
     files, training = checkpoint_files(folder), read_json(folder / TRAINING)
     if CARD in files:  # now it is known what the card calls owner/name
-        files[CARD] = files[CARD].replace(REPO.encode(), repo.encode())
+        card = files[CARD].decode().replace(REPO, repo)
+        there = None if overwrite_card else patiently(repo, lambda: _card_there(repo, revision))
+        new = marked(card) if there is None else merged(card, there)
+        if new is None:
+            tqdm.write(KEPT.format(repo=repo), file=sys.stderr)
+            del files[CARD]
+        else:
+            files[CARD] = new.encode()
     message = f"Step {training['step']}" if training else "Model"
     # A card on the Hub may be somebody's own work: without another one in its place it stays.
     commit(repo, files, message, ours=lambda path: path in FILES and path != CARD, revision=revision)
     return f"{HfApi().endpoint}/{repo}"
+
+
+def _card_there(repo: str, revision: str | None) -> str | None:
+    """The card that a push would replace; on a branch that is still to be made, that of main."""
+    api = HfApi()
+    try:
+        info = api.model_info(repo, revision=revision)
+    except RevisionNotFoundError:
+        info = api.model_info(repo)
+    if CARD not in {file.rfilename for file in info.siblings or ()}:
+        return None
+    return Path(api.hf_hub_download(repo, CARD, revision=info.sha)).read_text("utf-8")  # of a commit: never a stale one
 
 
 class Pusher:
@@ -129,9 +159,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("repo", help="owner/name")
     parser.add_argument("--private", action="store_true", help="make the repository private, if there is none yet")
     parser.add_argument("--revision", help="branch to push to, made if there is none (default: main)")
+    parser.add_argument(
+        "--overwrite-card", action="store_true", help="do not keep what was changed in README.md on the Hub"
+    )
     parser.add_argument("--every", type=float, metavar="MINUTES", help="stay, and push whatever is new so often")
     args = parser.parse_args(arguments)
     quiet()
+    push_as_told = functools.partial(
+        push, repo=args.repo, private=args.private, revision=args.revision, overwrite_card=args.overwrite_card
+    )
     pushed = None
     try:
         make_repo(args.repo, private=args.private)
@@ -139,7 +175,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             try:
                 if (found := _stamp(args.checkpoint)) != pushed:
                     with exported(args.checkpoint) as folder:
-                        print(push(folder, args.repo, private=args.private, revision=args.revision), flush=True)
+                        print(push_as_told(folder), flush=True)
                     pushed = found
             except (ValueError, OSError) as error:
                 if not args.every:
