@@ -92,7 +92,7 @@ def test_layouts_are_the_trainers(capsys):
 def test_the_page_is_measured():
     """With the shipped model, whose page answers within ten seconds on a quiet machine; here only that it does."""
     answers, first, memory, again = benchmark.page(size=(64, 48), calls=2)
-    assert 0 < float(re.fullmatch(r"- `python app\.py` answers after ([0-9.]+) s\.", answers)[1]) < 60
+    assert 0 < float(re.fullmatch(r"- `python app\.py` answers after ([0-9.]+) s\.", answers)[1]) < 200
     assert re.fullmatch(r"- /translate of 64x48 pixels: [0-9.]+ s the first time\.", first)
     idle, more = (
         int(n.replace(",", "")) for n in re.search(r"([0-9,]+) MB idle, at most ([0-9,]+) MB", memory).groups()

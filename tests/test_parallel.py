@@ -146,7 +146,8 @@ def wait_until_nothing_changes(path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("number", "silent"), [(signal.SIGTERM, False), (signal.SIGINT, False), (signal.SIGTERM, True)]
+    ("number", "silent"),
+    [(signal.SIGTERM, False), (signal.SIGINT, False), (signal.SIGHUP, False), (signal.SIGTERM, True)],
 )
 def test_a_signal_to_the_whole_group_saves_and_ends(data, tmp_path, number, silent):
     """As SLURM, Spaces and a terminal send it: to the trainer and its readers at once, also where these are silent."""
@@ -176,7 +177,7 @@ def test_a_signal_to_the_whole_group_saves_and_ends(data, tmp_path, number, sile
     finally:
         with suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
-    assert process.returncode == (0 if number == signal.SIGTERM else 130), err
+    assert process.returncode == (130 if number == signal.SIGINT else 0), err
     assert f"{number.name}: saved" in out
     assert "Traceback" not in err
     (saved,) = checkpoints(run)

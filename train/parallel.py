@@ -149,9 +149,18 @@ class CaughtSignals(list[signal.Signals]):
     waiting = False  # for what may never come: then a signal interrupts, as Ctrl-C does by default
 
 
+def stop_signals() -> list[signal.Signals]:
+    """SIGTERM, which SLURM and Spaces send some seconds before the end; Ctrl-C; and that of a terminal which is closed,
+    unless it is ignored already, as it is under nohup.
+    """
+    hangup = getattr(signal, "SIGHUP", None)  # Windows has none
+    heeded = hangup is not None and signal.getsignal(hangup) != signal.SIG_IGN
+    return [signal.SIGTERM, signal.SIGINT, *([hangup] if heeded and hangup else [])]
+
+
 @contextmanager
 def catch_signals() -> Iterator[CaughtSignals]:
-    """A list that SIGTERM (sent by SLURM and Spaces some seconds before the end) and Ctrl-C enter, instead of killing.
+    """A list that `stop_signals` enter, instead of killing.
 
     A second Ctrl-C, some seconds later, does interrupt.
     """
@@ -172,7 +181,7 @@ def catch_signals() -> Iterator[CaughtSignals]:
     if threading.current_thread() is not threading.main_thread():  # signals are the main thread's business
         yield caught
         return
-    before = {number: signal.signal(number, note) for number in (signal.SIGTERM, signal.SIGINT)}
+    before = {number: signal.signal(number, note) for number in stop_signals()}
     try:
         yield caught
     finally:

@@ -22,7 +22,7 @@ from train.data.crops import Crop, plan_crop, take_crop
 from train.data.device import DevicePhotos
 from train.data.source import DataError, find_data, list_photos
 from train.data.store import Recipe, open_photos
-from train.parallel import CaughtSignals, rank, world
+from train.parallel import CaughtSignals, rank, stop_signals, world
 from unit.images import ImageError, load_image, to_tensor
 
 AHEAD = 4  # batches that each reader makes in advance
@@ -236,7 +236,7 @@ def _check_shared_memory(config: TrainConfig, where: Path = Path("/dev/shm")) ->
 
 def _leave_signals_to_the_trainer(_worker: int) -> None:
     """Schedulers and terminals signal every process at once; readers must go on until the trainer has saved."""
-    for number in (signal.SIGTERM, signal.SIGINT):
+    for number in stop_signals():
         signal.signal(number, signal.SIG_IGN)
 
 
