@@ -15,6 +15,7 @@ from unit.hub import PushError, commit, load_pretrained, make_repo, patiently, q
 
 CPU, ZERO = "cpu-basic", "zero-a10g"  # what the Hub calls its smallest machine, and ZeroGPU
 PYTHON = "3.11"  # what the tests run on
+PROGRAM = (".py", ".css", ".js", ".safetensors", ".typed")  # the kinds of files in unit/
 ZERO_PYTHON = "3.12.12"  # ZeroGPU wants one to the last digit
 CPU_WHEELS = "--extra-index-url https://download.pytorch.org/whl/cpu"  # 200 MB of torch instead of 3 GB
 
@@ -97,7 +98,7 @@ def space_files(
     """The files of a Space, by their path in it. card: the README.md it has; closed: those models not open to all."""
     if missing := [name for name in ("app.py", "LICENSE", "requirements.txt", "unit") if not Path(name).exists()]:
         raise PushError(f"There is no {missing[0]} in {Path.cwd()}: run this in a checkout of this program.")
-    program = sorted(path for path in Path("unit").rglob("*") if path.suffix in (".py", ".css", ".js", ".safetensors"))
+    program = sorted(path for path in Path("unit").rglob("*") if path.suffix in PROGRAM)
     files = {path.as_posix(): path.read_bytes() for path in (Path("app.py"), Path("LICENSE"), *program)}
     if models:
         files[START] = START_TEXT.format(",".join(models)).encode()
