@@ -14,10 +14,11 @@ import platform
 import random
 import shlex
 import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
-from itertools import product
+from functools import partial
+from itertools import chain, islice, product
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +31,19 @@ from train.config import TrainConfig
 from train.data.source import DataError, find_data, list_photos, redact_path
 from train.eval import metrics
 from train.eval.extractors import EfficientNetLite2, Judge, Seen, WithInception
-from train.eval.metrics import Measured, Probe, fid, fit_probe, kid, mean_lab, outside, perceptual, share, weave
+from train.eval.metrics import (
+    Measured,
+    Probe,
+    Progress,
+    fid,
+    fit_probe,
+    kid,
+    mean_lab,
+    outside,
+    perceptual,
+    share,
+    weave,
+)
 from train.eval.results import Row, table
 from train.parallel import device_of
 from train.publish.card import write_card
@@ -46,7 +59,6 @@ SAMPLED = 25  # held-out photos of each domain, at most, that are drawn again an
 TEMPERATURES, GRAINS = (0.5, 1.0, 2.0), (1, 8)
 
 Classes = Mapping[Domain, Tensor]  # numbers of ImageNet classes that count as a domain
-Progress = Callable[[Iterable[Any], str], Iterable[Any]]  # a long way to go, and what it is
 
 
 @dataclass(frozen=True)
@@ -54,7 +66,8 @@ class Real:
     """The real photos of a domain, and what the judge saw in them."""
 
     photos: list[Tensor]  # held out, in batches (N, C, size, size) in [-1, 1]
-    seen: list[Seen]  # of the same batches
+    seen: list[Seen]  # of the same batches, without the maps, which are larger than the photos
+    apart: Tensor  # (n,): perceptual distance of each of them to another one
     training: Tensor  # (n, D): features of photos that the model may have learnt from
     colours: Tensor  # (n, 3): mean L*a*b* of the middle of the same photos
 
@@ -101,12 +114,12 @@ def evaluate(
 
     names: dict[Domain, str] = {"a": model.config.domain_a, "b": model.config.domain_b}
     eye = EfficientNetLite2.name  # distances and classes are Lite2's, whatever KID and FID are measured with
-    apart = {domain: metrics.mean(different_photos(real[domain].seen), seed=seed) for domain in real}
+    apart = {domain: metrics.mean(real[domain].apart, seed=seed) for domain in real}
     for s, t in directions():
         way = f"{names[s]} → {names[t]}"
         drawn = draw_and_judge(model, real[s], s, t, judge, show=show)
         target, others = real[t].features, real[t].training[: len(drawn.features)]
-        for metric, measure in (("KID", kid), ("FID", fid)):
+        for metric, measure in (("KID", kid), ("FID", partial(fid, show=show))):
             sets = {"translated": drawn.features, "untranslated": real[s].features, "real": others}
             add(metric, way, judge.name, **{of: measure(x, target, seed=seed) for of, x in sets.items()})
         verdicts = {"translated": drawn.features, "untranslated": real[s].features, "real": target}
@@ -155,7 +168,8 @@ def draw_and_judge(
     """Translate the held-out photos; with `back` also bring them back again, and reconstruct them."""
     columns: list[tuple[Tensor, ...]] = []
     empty = torch.empty(0)
-    for x, seen in show(list(zip(real.photos, real.seen, strict=True)), f"drawing test{source.upper()}"):
+    for x in show(real.photos, f"drawing test{source.upper()}"):
+        seen = judge(x)
         x_ab = draw(model, x, source, target)
         there = judge(x_ab)
         cycled = rebuilt = error = empty
@@ -175,7 +189,7 @@ def diversity(
 ) -> dict[tuple[float, int], Tensor]:
     """{(temperature, grain): perceptual distance (n,) of two drawings of a photo with different noise}."""
     generator = Generator().manual_seed(seed)
-    photos = torch.cat(real.photos)[:SAMPLED]
+    photos = torch.stack(list(islice(chain.from_iterable(real.photos), SAMPLED)))
     found = {}
     for temperature, grain in show(list(product(TEMPERATURES, GRAINS)), "drawing with noise"):
         noise = {"temperature": temperature, "grain": grain, "generator": generator}
@@ -194,9 +208,9 @@ def draw(model: UNIT, x: Tensor, source: Domain, target: Domain, **noise: Any) -
     return drawn.float().clamp(-1, 1).add(1).mul(127.5).round().div(127.5).sub(1)
 
 
-def different_photos(seen: Iterable[Seen]) -> Tensor:
-    """Perceptual distance (n,) of each photo to another one of its batch; the batches are in random order."""
-    return torch.cat([perceptual(s.maps, [x.roll(1, 0) for x in s.maps]) for s in seen]).cpu()
+def different_photos(seen: Seen) -> Tensor:
+    """Perceptual distance (n,) of each photo of a batch to another one of it; the batches are in random order."""
+    return perceptual(seen.maps, [x.roll(1, 0) for x in seen.maps]).cpu()
 
 
 def in_classes(logits: Tensor, classes: Tensor) -> Tensor:
@@ -229,25 +243,33 @@ def look_at(
     def read(folder: str, most: int) -> list[Tensor]:
         paths = list_photos(root / folder)
         random.Random(seed).shuffle(paths)
-        photos: list[Tensor] = []
-        for path in paths:
-            if len(photos) == most:
-                break
-            try:
-                image = ImageOps.fit(load_image(path), (size, size), Image.Resampling.BILINEAR)
-                photos.append(to_tensor(image, channels))
-            except ImageError as error:
-                tqdm.write(f"{folder}: {error}", file=sys.stderr)
+        readable, steps = read_photos(paths, size), range(min(most, len(paths)))
+        photos = [photo for _ in show(steps, f"reading {folder}") if (photo := next(readable, None))]
         if len(photos) < 2:
             raise DataError(f"{folder} has {len(photos)} photos that can be read; measuring needs some, better 100.")
-        parts = -(-len(photos) // BATCH)
-        return [x.to(device) for x in torch.cat(photos).tensor_split(parts)]  # no batch of one: see different_photos
+        parts = torch.arange(len(photos)).tensor_split(
+            -(-len(photos) // BATCH)
+        )  # no batch of one: see different_photos
+        return [torch.cat([to_tensor(photos[i], channels) for i in part]).to(device) for part in parts]
 
     photos = read(f"test{letter}", held_out)
-    seen = [judge(x) for x in show(photos, f"looking at test{letter}")]
+    seen, apart = [], []
+    for x in show(photos, f"looking at test{letter}"):
+        saw = judge(x)
+        apart.append(different_photos(saw))
+        seen.append(saw._replace(maps=[]))
     learnt = read(f"train{letter}", training)
     features = [judge(x).features for x in show(learnt, f"looking at train{letter}")]
-    return Real(photos, seen, torch.cat(features), torch.cat([mean_lab(x) for x in learnt]))
+    return Real(photos, seen, torch.cat(apart), torch.cat(features), torch.cat([mean_lab(x) for x in learnt]))
+
+
+def read_photos(paths: Iterable[Path], size: int) -> Iterator[Image.Image]:
+    """The photos that can be read, centre-cropped, in 8 bit: a quarter of what they take as tensors."""
+    for path in paths:
+        try:
+            yield ImageOps.fit(load_image(path), (size, size), Image.Resampling.BILINEAR)
+        except ImageError as error:
+            tqdm.write(f"{path.parent.name}: {error}", file=sys.stderr)
 
 
 class Measure:
