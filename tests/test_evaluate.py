@@ -3,6 +3,7 @@
 import hashlib
 import json
 import pickle
+import random
 import shutil
 import subprocess
 import sys
@@ -13,9 +14,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from PIL import Image
+from PIL import Image, ImageOps
 
 from train.config import TrainConfig
+from train.data.source import list_photos
 from train.eval import metrics
 from train.eval.evaluate import (
     Measure,
@@ -124,7 +126,9 @@ def test_command(checkpoint: Path, data: Path, tmp_path: Path, capsys: pytest.Ca
     classes = ["--classes-a", "0-499", "--classes-b", "500-999"]
     command = ["evaluate", str(checkpoint), "--data", str(data), "--size", "32", *classes]
     assert main([*command[1:], "--seed", "3"]) == 0
-    shown = capsys.readouterr().out
+    shown, bars = capsys.readouterr()
+    for step in ("reading testA", "reading trainB", "looking at testB", "drawing testA", "resampling FID"):
+        assert f"{step}:" in bars
     text = (checkpoint / "metrics.json").read_text()
     results = json.loads(text)
     assert shown == (checkpoint / "metrics.md").read_text() == table(results) + "\n"
@@ -162,6 +166,26 @@ def test_command(checkpoint: Path, data: Path, tmp_path: Path, capsys: pytest.Ca
 
     assert main([*command[1:], "--seed", "3", "--out", str(tmp_path / "again")]) == 0
     assert json.loads((tmp_path / "again" / "metrics.json").read_text())["rows"] == results["rows"]
+
+
+def test_photos_are_cut_into_batches_as_they_were_shuffled_without_those_that_cannot_be_read(
+    data: Path, extractor: EfficientNetLite2, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("train.eval.evaluate.BATCH", 3)
+    shutil.copytree(data, tmp_path, dirs_exist_ok=True)
+    for folder, n in (("testA", TEST), ("trainA", TRAIN)):
+        (tmp_path / folder / f"{n}.png").write_bytes(b"no photo")
+    paths = list_photos(tmp_path / "testA")
+    random.Random(0).shuffle(paths)
+    photos = [to_tensor(ImageOps.fit(Image.open(p), (32, 32), Image.Resampling.BILINEAR), 3)
+              for p in paths if p.name != f"{TEST}.png"]  # fmt: skip
+    real = read_real(tmp_path, "A", 3, 32, extractor, held_out=3, training=5, seed=0)
+    assert torch.equal(torch.cat(real.photos), torch.cat(photos[:3]))
+    assert [len(features.pooled) for features in real.features] == [3]
+    assert [len(x) for x in read_real(tmp_path, "A", 3, 32, extractor, held_out=9).photos] == [2, 2]
+    maps = extractor(real.photos[0]).maps
+    assert torch.equal(real.apart, metrics.feature_distance(maps, [x[[2, 0, 1]] for x in maps]))
+    assert len(real.training) == 5
 
 
 def test_what_a_perfect_translator_gets(data: Path, extractor: EfficientNetLite2) -> None:

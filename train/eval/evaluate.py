@@ -13,10 +13,11 @@ import platform
 import random
 import shlex
 import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
-from itertools import product
+from functools import partial
+from itertools import chain, islice, product
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +30,19 @@ from train.config import TrainConfig
 from train.data.source import DataError, find_data, list_photos, redact_path
 from train.eval import metrics
 from train.eval.extractors import EfficientNetLite2, FeatureExtractor, Features, WithInception
-from train.eval.metrics import Measured, Probe, feature_distance, fid, fit_probe, kid, mean_lab, outside, share, weave
+from train.eval.metrics import (
+    Measured,
+    Probe,
+    Progress,
+    feature_distance,
+    fid,
+    fit_probe,
+    kid,
+    mean_lab,
+    outside,
+    share,
+    weave,
+)
 from train.eval.results import Row, table
 from train.parallel import device_of
 from train.publish.card import write_card
@@ -46,7 +59,6 @@ SAMPLED = 25  # held-out photos of each domain, at most, that are drawn again an
 TEMPERATURES, GRAINS = (0.5, 1.0, 2.0), (1, 8)
 
 Classes = Mapping[Domain, Tensor]  # numbers of ImageNet classes that count as a domain
-Progress = Callable[[Iterable[Any], str], Iterable[Any]]  # a long way to go, and what it is
 
 
 @dataclass(frozen=True)
@@ -54,7 +66,8 @@ class Real:
     """The real photos of a domain, and their features."""
 
     photos: list[Tensor]  # held out, in batches (N, C, size, size) in [-1, 1]
-    features: list[Features]  # of the same batches
+    features: list[Features]  # of the same batches, without the maps, which are larger than the photos
+    apart: Tensor  # (n,): feature distance of each of them to another one
     training: Tensor  # (n, D): pooled features of photos that the model may have learnt from
     colours: Tensor  # (n, 3): mean L*a*b* of the middle of the same photos
 
@@ -105,12 +118,12 @@ def evaluate(
 
     names = domain_names(translator)
     eye = EfficientNetLite2.name  # distances and classes are Lite2's, whatever KID and FID are measured with
-    apart = {domain: metrics.mean(different_photos(real[domain].features), seed=seed) for domain in real}
+    apart = {domain: metrics.mean(real[domain].apart, seed=seed) for domain in real}
     for s, t in directions():
         way = f"{names[s]} → {names[t]}"
         drawn = translate_photos(translator, real[s], s, t, extractor, show=show)
         target, others = real[t].pooled, real[t].training[: len(drawn.pooled)]
-        for metric, measure in (("KID", kid), ("FID", fid)):
+        for metric, measure in (("KID", kid), ("FID", partial(fid, show=show))):
             sets = {"translated": drawn.pooled, "untranslated": real[s].pooled, "real": others}
             add(metric, way, extractor.name, **{of: measure(x, target, seed=seed) for of, x in sets.items()})
         verdicts = {"translated": drawn.pooled, "untranslated": real[s].pooled, "real": target}
@@ -167,7 +180,8 @@ def translate_photos(
     here, there = names[source], names[target]
     columns: list[tuple[Tensor, ...]] = []
     empty = torch.empty(0)
-    for x, of_x in show(list(zip(real.photos, real.features, strict=True)), f"drawing test{source.upper()}"):
+    for x in show(real.photos, f"drawing test{source.upper()}"):
+        of_x = extractor(x)
         x_ab = translator.translate_batch(x, here, there)
         of_x_ab = extractor(x_ab)
         cycled = rebuilt = error = empty
@@ -194,7 +208,7 @@ def diversity(
 ) -> dict[tuple[float, int], Tensor]:
     """{(temperature, grain): feature distance (n,) of two drawings of a photo with different noise}."""
     names, seeds = domain_names(translator), random.Random(seed)
-    photos = torch.cat(real.photos)[:SAMPLED]
+    photos = torch.stack(list(islice(chain.from_iterable(real.photos), SAMPLED)))
 
     def drawn(x: Tensor, temperature: float, grain: int) -> list[Tensor]:
         sampling = Sampling(temperature, grain, seed=seeds.getrandbits(32))
@@ -207,9 +221,9 @@ def diversity(
     return found
 
 
-def different_photos(features: Iterable[Features]) -> Tensor:
-    """Feature distance (n,) of each photo to another one of its batch; the batches are in random order."""
-    return torch.cat([feature_distance(f.maps, [x.roll(1, 0) for x in f.maps]) for f in features]).cpu()
+def different_photos(features: Features) -> Tensor:
+    """Feature distance (n,) of each photo of a batch to another one of it; the batches are in random order."""
+    return feature_distance(features.maps, [x.roll(1, 0) for x in features.maps]).cpu()
 
 
 def in_classes(logits: Tensor, classes: Tensor) -> Tensor:
@@ -235,25 +249,32 @@ def read_real(
     def read(folder: str, most: int) -> list[Tensor]:
         paths = list_photos(root / folder)
         random.Random(seed).shuffle(paths)
-        photos: list[Tensor] = []
-        for path in paths:
-            if len(photos) == most:
-                break
-            try:
-                image = ImageOps.fit(load_image(path), (size, size), Image.Resampling.BILINEAR)
-                photos.append(to_tensor(image, channels))
-            except ImageError as error:
-                tqdm.write(f"{folder}: {error}", file=sys.stderr)
+        readable, steps = read_photos(paths, size), range(min(most, len(paths)))
+        photos = [photo for _ in show(steps, f"reading {folder}") if (photo := next(readable, None))]
         if len(photos) < 2:
             raise DataError(f"{folder} has {len(photos)} photos that can be read; measuring needs some, better 100.")
-        parts = -(-len(photos) // BATCH)
-        return [x.to(device) for x in torch.cat(photos).tensor_split(parts)]  # no batch of one: see different_photos
+        parts = torch.arange(len(photos)).tensor_split(-(-len(photos) // BATCH))  # no batch of one: different_photos
+        return [torch.cat([to_tensor(photos[i], channels) for i in part]).to(device) for part in parts]
 
     photos = read(f"test{letter}", held_out)
-    features = [extractor(x) for x in show(photos, f"looking at test{letter}")]
+    features, apart = [], []
+    for x in show(photos, f"looking at test{letter}"):
+        of_x = extractor(x)
+        apart.append(different_photos(of_x))
+        features.append(of_x._replace(maps=[]))
     learnt = read(f"train{letter}", training)
     pooled = [extractor(x).pooled for x in show(learnt, f"looking at train{letter}")]
-    return Real(photos, features, torch.cat(pooled), torch.cat([mean_lab(x) for x in learnt]))
+    colours = torch.cat([mean_lab(x) for x in learnt])
+    return Real(photos, features, torch.cat(apart), torch.cat(pooled), colours)
+
+
+def read_photos(paths: Iterable[Path], size: int) -> Iterator[Image.Image]:
+    """The photos that can be read, centre-cropped, in 8 bit: a quarter of what they take as tensors."""
+    for path in paths:
+        try:
+            yield ImageOps.fit(load_image(path), (size, size), Image.Resampling.BILINEAR)
+        except ImageError as error:
+            tqdm.write(f"{path.parent.name}: {error}", file=sys.stderr)
 
 
 class Measure:

@@ -9,7 +9,8 @@ many of them. They know nothing of other features, other seeds of training or ot
 """
 
 import math
-from typing import NamedTuple
+from collections.abc import Callable, Iterable
+from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -19,6 +20,7 @@ from unit.models.protocol import Domain
 
 RESAMPLES = 1000
 FID_RESAMPLES = 200  # each is a singular value decomposition
+Progress = Callable[[Iterable[Any], str], Iterable[Any]]  # a long way to go, and what it is
 
 
 class Measured(NamedTuple):
@@ -71,7 +73,14 @@ def kid(x: Tensor, y: Tensor, *, resamples: int = RESAMPLES, seed: int = 0) -> M
     return Measured(value, *_ends(draws), len(x))
 
 
-def fid(x: Tensor, y: Tensor, *, resamples: int = FID_RESAMPLES, seed: int = 0) -> Measured:
+def fid(
+    x: Tensor,
+    y: Tensor,
+    *,
+    resamples: int = FID_RESAMPLES,
+    seed: int = 0,
+    show: Progress = lambda steps, _: steps,
+) -> Measured:
     """Frechet distance (Heusel et al. 2017, arXiv:1706.08500) of Gaussians fitted to features (n, D) and (m, D).
 
     It is biased: the fewer the pictures, the larger. Compare it only between sets of one size. `n` counts x.
@@ -100,8 +109,8 @@ def fid(x: Tensor, y: Tensor, *, resamples: int = FID_RESAMPLES, seed: int = 0) 
 
     generator = Generator().manual_seed(seed)
     value = distance(torch.ones(len(x)).double(), torch.ones(len(y)).double())
-    counts = zip(resample(len(x), resamples, generator), resample(len(y), resamples, generator), strict=True)
-    draws = torch.tensor([distance(u, v) for u, v in counts], dtype=torch.float64)
+    counts = list(zip(resample(len(x), resamples, generator), resample(len(y), resamples, generator), strict=True))
+    draws = torch.tensor([distance(u, v) for u, v in show(counts, "resampling FID")], dtype=torch.float64)
     return Measured(value, *_ends(draws - draws.mean() + value), len(x))
 
 
