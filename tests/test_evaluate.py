@@ -111,7 +111,7 @@ def test_it_measures_what_translator_draws(layout: str, aligned: bool) -> None:
         return Features(x.mean((2, 3)), x.mean((2, 3)), [x])
 
     x = torch.cat([to_tensor(photo, 3) for photo in photos])
-    real = Real([x], [extract(x)], torch.empty(0), torch.empty(0))
+    real = Real([x], [], torch.empty(0), torch.empty(0), torch.empty(0))
     translate_photos(translator, real, "a", "b", extract)  # type: ignore[arg-type]
     _, x_ab, x_aba, x_aa = seen
     for i, photo in enumerate(photos):
