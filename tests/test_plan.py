@@ -49,7 +49,7 @@ def test_checkpointing_is_seen():
 def test_the_plan_is_for_the_device_that_will_train(monkeypatch):
     monkeypatch.setattr("train.parallel.best_device", lambda: torch.device("cuda"))
     monkeypatch.setattr(
-        "train.state.best_dtype", lambda device: torch.bfloat16 if device.type == "cuda" else torch.float32
+        "train.parallel.best_dtype", lambda device: torch.bfloat16 if device.type == "cuda" else torch.float32
     )
     config = make_config("", Path("run"), precision="auto", device="auto")
     auto, asked = plan(config), plan(dataclasses.replace(config, precision="bf16"))
