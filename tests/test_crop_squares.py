@@ -72,3 +72,15 @@ def test_folders_in_folders(tmp_path):
         photo(0).save(tmp_path / "photos" / "trainA" / name)
     assert main([str(tmp_path / "photos"), str(tmp_path / "squares"), "--sides", "60"]) == 0
     assert len(list((tmp_path / "squares" / "trainA").rglob("*.png"))) == 2
+
+
+def test_a_full_disk_is_one_sentence(tmp_path, capsys, monkeypatch):
+    (tmp_path / "photos" / "trainA").mkdir(parents=True)
+    photo(0).save(tmp_path / "photos" / "trainA" / "a.png")
+
+    def no_room(path, data):
+        raise OSError(28, "No space left on device", str(path))
+
+    monkeypatch.setattr("train.tools.crop_squares.write_atomic", no_room)
+    assert main([str(tmp_path / "photos"), str(tmp_path / "squares"), "--sides", "60"]) == 1
+    assert "a.png cannot be written (No space left on device)" in capsys.readouterr().err

@@ -15,6 +15,8 @@ from PIL import Image
 from tqdm import tqdm
 
 from train.data.source import list_photos
+from unit.checkpoint import write_atomic
+from unit.formats import encoded
 from unit.images import ImageError, load_image
 
 BLACK = 10  # grey levels: below it in all colours, a pixel is black
@@ -76,8 +78,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 found = square(photo, args.sides[-1:], share=1.01)
             if found is not None:
                 file = _file(path, folder, target)
-                file.parent.mkdir(parents=True, exist_ok=True)
-                found.save(file)
+                try:
+                    file.parent.mkdir(parents=True, exist_ok=True)
+                    write_atomic(file, encoded(found, ".png"))
+                except OSError as error:
+                    print(
+                        f"{file} cannot be written ({error.strerror}). The squares before it are whole.",
+                        file=sys.stderr,
+                    )
+                    return 1
                 kept += 1
         print(f"{folder.name}: {kept} of {len(paths)} photos kept")
     return 0
