@@ -27,7 +27,7 @@ TO_WINTER = "summer → winter"
 
 def page_of(service: DemoService, words=ENGLISH) -> Page:
     with gr.Blocks() as demo:
-        return Page(demo, service, words, PageAssets([], "", {}, {}, dict.fromkeys(service.models), ""))
+        return Page(demo, service, words, PageAssets([], "", {}, {}, dict.fromkeys(service.models), None))
 
 
 @pytest.fixture(scope="module")
@@ -91,18 +91,18 @@ def test_a_direction_of_another_model_is_that_of_a_moment_ago(service, photo, tr
 
 
 @pytest.mark.parametrize("suffix", ["tif", "ppm", "heic"])
-def test_the_picture_of_a_photo_is_one_that_browsers_show(studio, trusted, tmp_path, monkeypatch, suffix):
+def test_the_picture_of_a_photo_is_one_that_browsers_show(service, trusted, tmp_path, monkeypatch, suffix):
     monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path / "files"))
     path = write_photo(tmp_path / f"photo.{suffix}", (1280, 300))
-    made = page_of(studio).picture_of({"path": str(path), "orig_name": path.name})
+    made = page_of(service).picture_of({"path": str(path), "orig_name": path.name})
     assert made["of"] == str(path)
     with Image.open(made["picture"]["path"]) as picture:
         assert (picture.format, picture.size) == ("PNG", (640, 150))
 
 
-def test_of_a_photo_that_cannot_be_read_there_is_no_picture(studio, trusted, tmp_path):
+def test_of_a_photo_that_cannot_be_read_there_is_no_picture(service, trusted, tmp_path):
     (tmp_path / "bad.tif").write_text("no picture")
-    assert page_of(studio).picture_of({"path": str(tmp_path / "bad.tif")}) is None
+    assert page_of(service).picture_of({"path": str(tmp_path / "bad.tif")}) is None
 
 
 def test_an_equal_file_is_not_written_again(tmp_path, monkeypatch):

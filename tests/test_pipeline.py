@@ -209,7 +209,7 @@ def test_latents_too_large_to_be_kept_are_made_anew(layout: Any, monkeypatch: py
         return translator.interpolate(photo(150, 130), photo(99, 99, seed=1), "winter", steps=3)
 
     kept, once = path(), len(shown)
-    monkeypatch.setattr(pipeline, "LATENTS", 0)
+    monkeypatch.setattr(pipeline, "MAX_KEPT", 0)
     anew = path()
     assert len(shown) == 3 * once
     assert all(difference(one, other) <= 1 for one, other in zip(kept, anew, strict=True))
@@ -232,11 +232,11 @@ def test_the_first_tile_between_two_photos_does_not_wait_for_all_of_them(
 def test_pairs_are_drawn_one_after_the_other(translator: Translator, monkeypatch: pytest.MonkeyPatch) -> None:
     decode, drawn = translator._model.decode, []
     monkeypatch.setattr(translator._model, "decode", lambda *given: drawn.append(given) or decode(*given))
-    pairs = translator.draw_pairs(3, size=(30, 18), seed=4)
+    pairs = translator.draw_pairs(3, Sampling(1, seed=4), size=(30, 18))
     one, other = next(pairs)
     assert not drawn
-    assert same(one.finish(), translator.sample(1, size=(30, 18), seed=4)[0][0])
-    assert same(other.finish(), translator.sample(1, size=(30, 18), seed=4)[0][1])
+    assert same(one.finish(), translator.sample(1, Sampling(1, seed=4), size=(30, 18))[0][0])
+    assert same(other.finish(), translator.sample(1, Sampling(1, seed=4), size=(30, 18))[0][1])
     assert len(drawn) == 2 + 2 * 2
 
 
