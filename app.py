@@ -34,10 +34,11 @@ from PIL import Image
 from unit.checkpoint import CheckpointError
 from unit.demo import zerogpu as zero
 from unit.demo.api import add_api, misnamed
+from unit.demo.assets import Example, PageAssets
 from unit.demo.files import PoliteBlocks, forget_in, own_folder, saved
 from unit.demo.i18n import CHINESE, ENGLISH
 from unit.demo.model_info import credits
-from unit.demo.page import CSS, Example, Page, PageAssets
+from unit.demo.page import CSS, Page
 from unit.demo.service import DemoService, UploadedImage, UserError
 from unit.demo.visualize import thumbnail
 from unit.hub import find_checkpoint

@@ -16,9 +16,12 @@ from PIL import Image
 
 import app
 from unit.demo import zerogpu as zero
+from unit.demo.assets import PageAssets
+from unit.demo.events import drawing
 from unit.demo.files import kept, own_folder, plain_name
 from unit.demo.i18n import CHINESE, ENGLISH
-from unit.demo.page import Page, PageAssets
+from unit.demo.page import Page
+from unit.demo.photo_box import picture_of
 from unit.demo.service import DemoService, UserError
 
 pytest_plugins = ["app_server"]
@@ -28,6 +31,12 @@ TO_WINTER = "summer → winter"
 def page_of(service: DemoService, words=ENGLISH) -> Page:
     with gr.Blocks() as demo:
         return Page(demo, service, words, PageAssets([], "", {}, {}, dict.fromkeys(service.models), None))
+
+
+def settings_of(photo: dict[str, Any] | None, **others: Any) -> dict[str, Any]:
+    """What the left side of the page gives to every handler that draws."""
+    face = {"across": 50, "down": 50, "side": 100, "face_of": ""}
+    return {"photo": photo, "direction": TO_WINTER, "model": "seasons", **face, **others}
 
 
 @pytest.fixture(scope="module")
@@ -55,8 +64,8 @@ class OtherProcess:
     @staticmethod
     def GPU(fn: Callable[..., Any], duration: int) -> Callable[..., Any]:
         @functools.wraps(fn)
-        def steps(*given: Any) -> Iterator[Any]:
-            yield from map(sent, fn(*sent(given)))
+        def steps(*given: Any, **named: Any) -> Iterator[Any]:
+            yield from map(sent, fn(*sent(given), **sent(named)))
 
         def sent(value: Any) -> Any:
             return pickle.loads(pickle.dumps(value))
@@ -69,40 +78,41 @@ def test_what_draws_can_do_so_in_another_process(service, photo, trusted, monkey
     monkeypatch.setattr(zero, "ON", True)
     monkeypatch.setattr(zero, "spaces", OtherProcess)
     page = page_of(service)
-    settings = (photo, TO_WINTER, "seasons", 50, 50, 100, "")
-    *_, shown = page.drawing(page.show)(False, *settings)
-    assert {page.before_after, page.result_ab, page.result_ba, page.cycle_heat} <= set(shown)
-    *_, full = page.drawing(page.show_full)(False, *settings)
-    assert Path(full[page.full_download].value["path"]).name == "photo-winter-full.png"
-    *_, samples = page.drawing(page.draw_samples)(2, 1, 8, 0, *settings)
+    tab, settings = page.translate, settings_of(photo)
+    *_, shown = drawing(tab, tab.show)(put_back=False, **settings)
+    assert {tab.before_after, tab.result_ab, tab.result_ba, tab.cycle_heat} <= set(shown)
+    *_, full = drawing(tab, tab.show_full)(put_back=False, **settings)
+    assert Path(full[tab.full_download].value["path"]).name == "photo-winter-full.png"
+    noise = {"temperature": 1, "grain": 8, "seed": 0}
+    *_, samples = drawing(page.sample, page.sample.show)(count=2, **noise, **settings)
     assert [caption for _, caption in samples] == ["seed 0, temperature 1", "seed 1, temperature 1"]
 
 
 def test_mistakes_are_told_in_the_language_of_the_page(service):
     with pytest.raises(gr.Error, match="請先加入一張照片。"):
-        next(page_of(service, CHINESE).show(False, None, TO_WINTER, "seasons", 50, 50, 100, ""))
+        next(page_of(service, CHINESE).translate.show(put_back=False, **settings_of(None)))
 
 
 def test_a_direction_of_another_model_is_that_of_a_moment_ago(service, photo, trusted):
     """Another model was chosen, and its directions have not reached the page yet."""
     page = page_of(service)
-    shown = next(page.show(False, photo, TO_WINTER, "zoo", 50, 50, 100, ""))
+    shown = next(page.translate.show(put_back=False, **settings_of(photo, model="zoo")))
     assert Path(shown["result_ab"]).name == "photo-dog.png"
 
 
 @pytest.mark.parametrize("suffix", ["tif", "ppm", "heic"])
-def test_the_picture_of_a_photo_is_one_that_browsers_show(service, trusted, tmp_path, monkeypatch, suffix):
+def test_the_picture_of_a_photo_is_one_that_browsers_show(trusted, tmp_path, monkeypatch, suffix):
     monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path / "files"))
     path = write_photo(tmp_path / f"photo.{suffix}", (1280, 300))
-    made = page_of(service).picture_of({"path": str(path), "orig_name": path.name})
+    made = picture_of({"path": str(path), "orig_name": path.name})
     assert made["of"] == str(path)
     with Image.open(made["picture"]["path"]) as picture:
         assert (picture.format, picture.size) == ("PNG", (640, 150))
 
 
-def test_of_a_photo_that_cannot_be_read_there_is_no_picture(service, trusted, tmp_path):
+def test_of_a_photo_that_cannot_be_read_there_is_no_picture(trusted, tmp_path):
     (tmp_path / "bad.tif").write_text("no picture")
-    assert page_of(service).picture_of({"path": str(tmp_path / "bad.tif")}) is None
+    assert picture_of({"path": str(tmp_path / "bad.tif")}) is None
 
 
 def test_an_equal_file_is_not_written_again(tmp_path, monkeypatch):

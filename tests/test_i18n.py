@@ -112,7 +112,7 @@ def said() -> set[str]:
     """All texts that the code says to visitors, from where it says them: words("..."), UserError("..."), and so on."""
     root = Path(app.__file__).parent
     found = set()
-    for path in (root / "unit/images.py", *(root / "unit/demo").glob("*.py")):
+    for path in (root / "unit/images.py", *(root / "unit/demo").rglob("*.py")):
         tree = ast.parse(path.read_text(encoding="utf-8"))
         constants = {
             target.id: node.value.value

@@ -178,13 +178,13 @@ def politely(fn: Callable[..., Any], language: Callable[..., Words]) -> Callable
             raise gr.Error(words.message(mistake.message), print_exception=False) from mistake
 
     @functools.wraps(fn)
-    def call(*given: Any) -> Any:
+    def call(*given: Any, **named: Any) -> Any:
         with in_one_sentence(*given):
-            return fn(*given)
+            return fn(*given, **named)
 
     @functools.wraps(fn)
-    def steps(*given: Any) -> Iterator[Any]:
+    def steps(*given: Any, **named: Any) -> Iterator[Any]:
         with in_one_sentence(*given):
-            yield from fn(*given)
+            yield from fn(*given, **named)
 
     return steps if inspect.isgeneratorfunction(fn) else call
