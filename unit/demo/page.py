@@ -64,35 +64,30 @@ class Page:
 
     def connect(self, demo: gr.Blocks) -> None:
         controls, translate, sample = self.controls, self.translate, self.sample
-        photo, way, place = controls.photo, controls.way, controls.place
+        photo, way = controls.photo, controls.way
         chosen = [
             controls.direction, controls.face_group, *translate.shown, self.between.drawn_in, self.inside.about,
             self.inside.card, self.inside.link_text,
         ]  # fmt: skip
 
         controls.translate.click(None, photo, None, js=SCROLL)
-        sample.redraw_on(translate.drawn.success)
+        sample.redraw_on(translate.draw_on(controls.translate.click).success)
         self.redraw(photo.input(None, trigger_mode="always_last"), new_photo=True)
         self.redraw(controls.direction.input(None, trigger_mode="always_last"))
         self.redraw(controls.flip.click(controls.flipped, outputs=controls.direction, inputs_kwargs=way, **QUICK))
         changed = controls.model.input(self.change_model, outputs=chosen, inputs_kwargs=way, **QUICK)
         self.redraw(changed, new_photo=True)
-        self.dream.redraw_after(changed)
+        self.dream.redraw_on(changed.then)
         used = {"ab": translate.result_ab, "ba": translate.result_ba, "put_back": controls.put_back, **way}
         reused = [photo, controls.direction, controls.face_of]
-        self.redraw(
-            translate.reuse.click(self.use_result, outputs=reused, inputs_kwargs=used, **SOON), new_photo=True
-        )  # fmt: skip
-        tapped: dict[str, Any] = {"photo": photo, "side": controls.side}
-        self.redraw(
-            controls.face.select(controls.tap_face, outputs=controls.face_parts, inputs_kwargs=tapped, **SOON)
-        )  # fmt: skip
-        for slider in place.values():
-            at_once = slider.input(
-                controls.move_face, outputs=controls.face_parts, inputs_kwargs={"photo": photo, **place},
-                trigger_mode="always_last", **SOON,
-            )  # fmt: skip
-            self.redraw(at_once)
+        reuse = translate.reuse.click(self.use_result, outputs=reused, inputs_kwargs=used, **SOON)
+        self.redraw(reuse, new_photo=True)
+        marked = {"photo": photo, **controls.place}
+        moved = {"fn": controls.move_face, "outputs": controls.face_parts, "inputs_kwargs": marked, **SOON}
+        tapped = {"photo": photo, "side": controls.side}
+        self.redraw(controls.face.select(**moved | {"fn": controls.tap_face, "inputs_kwargs": tapped}))
+        for slider in controls.place.values():
+            self.redraw(slider.input(trigger_mode="always_last", **moved))
         self.redraw(controls.put_back.input(None))
 
         picked = {"gallery": sample.gallery, **controls.settings}
@@ -117,9 +112,8 @@ class Page:
             ]  # fmt: skip
             event.then(None, controls.photo, None, js=SCROLL)
             event = event.then(self.new_photo, outputs=fresh, inputs_kwargs=photo_and_face, **QUICK)
-        self.translate.redraw_after(event)
-        self.sample.redraw_on(event.then)
-        self.between.redraw_after(event)
+        for tab in (self.translate, self.sample, self.between):
+            tab.redraw_on(event.then)
 
     @for_people
     def new_photo(self, photo: Any, model: str, **face: Any) -> dict[Any, Any]:

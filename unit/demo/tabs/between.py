@@ -66,10 +66,10 @@ class Between:
         show_journey = drawing(self, self.show_journey)
         stoppable(self.journey.make, self.journey.cancel, show_journey, photos, self.journey.shown)
 
-    def redraw_after(self, event: Any) -> None:
+    def redraw_on(self, listener: Any) -> None:
         """What lies between again, if it has been drawn, in the domain that is drawn in now."""
         controls = self.controls
-        event.then(controls.target, outputs=self.drawn_in, inputs_kwargs=controls.way, **QUICK).then(
+        listener(controls.target, outputs=self.drawn_in, inputs_kwargs=controls.way, **QUICK).then(
             if_given(self.draw, "photo_2", "photo", drawn="between"), outputs=self.between,
             inputs_kwargs={"between": self.between, **self.inputs}, **RUN,
         )  # fmt: skip

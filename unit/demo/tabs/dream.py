@@ -51,8 +51,9 @@ class Dream:
         gr.on(changed, if_given(self.draw, "seed"), **drawn)
         rolled(self.dice, self.seed).then(self.draw, **drawn)
 
-    def redraw_after(self, event: Any) -> None:
-        event.then(
+    def redraw_on(self, listener: Any) -> None:
+        """Dreams again, if there are any."""
+        listener(
             if_given(self.draw, "seed", drawn="dreams"), outputs=self.dreams,
             inputs_kwargs={"dreams": self.dreams, **self.inputs}, **RUN,
         )  # fmt: skip

@@ -65,7 +65,7 @@ class Sample:
         stoppable(self.walk.make, self.walk.cancel, show_walk, walked, self.walk.shown)
 
     def redraw_on(self, listener: Any) -> None:
-        """Samples again, if there are any, when `listener` says so: an event's `then`, say."""
+        """Samples again, if there are any."""
         listener(
             if_given(self.draw, "photo", drawn="gallery"), outputs=self.gallery,
             inputs_kwargs={"gallery": self.gallery, **self.inputs}, **RUN,

@@ -66,20 +66,21 @@ class Translate:
             )  # fmt: skip
 
     def connect(self) -> None:
-        controls = self.controls
-        self.inputs = {"put_back": controls.put_back, **controls.settings}
+        self.inputs = {"put_back": self.controls.put_back, **self.controls.settings}
         self.show_or_warn = warned(
             drawing(self, self.show), lambda photo, **_: self.no_results() if photo else gr.skip()
         )
-        self.drawn = controls.translate.click(
-            self.show_or_warn, outputs=self.shown, inputs_kwargs=self.inputs, **RUN
-        )  # fmt: skip
         show_full = warned(drawing(self, self.show_full), lambda **_: {self.full_status: ""})
         stoppable(self.full, self.full_cancel, show_full, self.inputs, [self.full_status, self.full_download])
         self.full_cancel.click(lambda: self.words("Stopped."), None, self.full_status, **QUICK)
 
-    def redraw_after(self, event: Any) -> None:
-        event.then(if_given(self.show_or_warn, "photo"), outputs=self.shown, inputs_kwargs=self.inputs, **RUN)
+    def draw_on(self, listener: Any) -> Any:
+        """Results when `listener` says so, a button's `click`, say; or what is missing. Gives the event."""
+        return listener(self.show_or_warn, outputs=self.shown, inputs_kwargs=self.inputs, **RUN)
+
+    def redraw_on(self, listener: Any) -> None:
+        """Results when `listener` says so, an event's `then`, say, if there is a photo."""
+        listener(if_given(self.show_or_warn, "photo"), outputs=self.shown, inputs_kwargs=self.inputs, **RUN)
 
     @for_people
     def show(self, put_back: bool, **settings: Any) -> Iterator[dict[str, Any]]:
