@@ -17,7 +17,7 @@ from PIL import Image
 import app
 from unit.demo import zerogpu as zero
 from unit.demo.assets import PageAssets
-from unit.demo.events import drawing
+from unit.demo.events import drawing, if_given
 from unit.demo.files import kept, own_folder, plain_name
 from unit.demo.i18n import CHINESE, ENGLISH
 from unit.demo.page import Page
@@ -86,6 +86,16 @@ def test_what_draws_can_do_so_in_another_process(service, photo, trusted, monkey
     noise = {"temperature": 1, "grain": 8, "seed": 0}
     *_, samples = drawing(page.sample, page.sample.show)(count=2, **noise, **settings)
     assert [caption for _, caption in samples] == ["seed 0, temperature 1", "seed 1, temperature 1"]
+
+
+@pytest.mark.parametrize("missing", [None, "", []])
+def test_what_was_drawn_is_drawn_again_if_all_is_there(missing):
+    """Zero is a seed, and what was drawn before is not handed on."""
+    again = if_given(lambda **named: named, "seed", drawn="gallery")
+    assert again(seed=0, gallery=["a"], count=4) == {"seed": 0, "count": 4}
+    assert again(seed=missing, gallery=["a"], count=4) == gr.skip()
+    assert again(seed=0, gallery=missing, count=4) == gr.skip()
+    assert if_given(lambda **named: named, "seed")(seed=0, count=missing) == {"seed": 0, "count": missing}
 
 
 def test_mistakes_are_told_in_the_language_of_the_page(service):
