@@ -26,6 +26,7 @@ from PIL import Image, ImageOps
 from torch import Tensor
 from tqdm import tqdm
 
+from train.command import one_sentence
 from train.config import TrainConfig
 from train.data.source import DataError, find_data, list_photos, redact_path
 from train.eval import metrics
@@ -316,6 +317,7 @@ def hardware(device: torch.device) -> str:
     return f"{name}, {os.cpu_count()} cores, PyTorch {torch.__version__}"
 
 
+@one_sentence
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         "python -m train evaluate", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -335,20 +337,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--seed", type=int, default=0, help="of noise, resamples and choices (default: %(default)s)")
     parser.add_argument("--out", type=Path, help="folder for metrics.json and metrics.md (default: the checkpoint)")
     args = parser.parse_args(arguments)
+    results = run(args)
+    out = args.out or Path(args.checkpoint)
     try:
-        results = run(args)
-        out = args.out or Path(args.checkpoint)
-        try:
-            write_atomic(out / METRICS, (json.dumps(results, indent=1, ensure_ascii=False) + "\n").encode())
-            write_atomic(out / "metrics.md", (table(results) + "\n").encode())
-            write_card(out)  # if there is one that this program wrote
-        finally:
-            print(table(results))  # in any case: should the disk be full, it is not lost
-    except (ValueError, OSError) as error:
-        print(error, file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        return 130
+        write_atomic(out / METRICS, (json.dumps(results, indent=1, ensure_ascii=False) + "\n").encode())
+        write_atomic(out / "metrics.md", (table(results) + "\n").encode())
+        write_card(out)  # if there is one that this program wrote
+    finally:
+        print(table(results))  # in any case: should the disk be full, it is not lost
     return 0
 
 

@@ -17,6 +17,7 @@ from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
 from train.checkpointer import Checkpointer
+from train.command import one_sentence
 from train.config import TrainConfig
 from train.data.batches import held_out_photos
 from train.data.source import DataError, redact_path
@@ -160,6 +161,7 @@ def _bytes(path: Path) -> bytes | None:
     return path.read_bytes() if path.is_file() else None
 
 
+@one_sentence
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         "python -m train export", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -175,14 +177,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--data", help="where testA and testB are, for the grid (default: where the run had them)")
     args = parser.parse_args(arguments)
-    try:
-        notes = args.notes and args.notes.read_text()
-        folder = export(
-            args.run, args.folder, notes, args.license, args.data, args.blend, args.share, args.with_discriminators
-        )
-    except (ValueError, OSError) as error:
-        print(error, file=sys.stderr)
-        return 1
+    notes = args.notes and args.notes.read_text(encoding="utf-8")
+    folder = export(
+        args.run, args.folder, notes, args.license, args.data, args.blend, args.share, args.with_discriminators
+    )
     print(f"wrote {folder}")
     return 0
 

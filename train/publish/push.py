@@ -20,6 +20,7 @@ from huggingface_hub.errors import RevisionNotFoundError
 from tqdm import tqdm
 
 from train.checkpointer import checkpoints
+from train.command import one_sentence
 from train.config import TrainConfig
 from train.data.batches import held_out_photos
 from train.publish.card import REPO, TRAINING, read_json
@@ -151,6 +152,7 @@ def _stamp(checkpoint: Path) -> list[tuple[Path, int]]:
     return [(path, path.stat().st_mtime_ns) for path in files if path.is_file()]
 
 
+@one_sentence
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         "python -m train push", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -169,26 +171,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
         push, repo=args.repo, private=args.private, revision=args.revision, overwrite_card=args.overwrite_card
     )
     pushed = None
-    try:
-        make_repo(args.repo, private=args.private)
-        while True:
-            try:
-                if (found := _stamp(args.checkpoint)) != pushed:
-                    with exported(args.checkpoint) as folder:
-                        print(push_as_told(folder), flush=True)
-                    pushed = found
-            except (ValueError, OSError) as error:
-                if not args.every:
-                    raise
-                print(error, file=sys.stderr, flush=True)
+    make_repo(args.repo, private=args.private)
+    while True:
+        try:
+            if (found := _stamp(args.checkpoint)) != pushed:
+                with exported(args.checkpoint) as folder:
+                    print(push_as_told(folder), flush=True)
+                pushed = found
+        except (ValueError, OSError) as error:
             if not args.every:
-                return 0
-            time.sleep(60 * args.every)
-    except (ValueError, OSError) as error:
-        print(error, file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        return 130
+                raise
+            print(error, file=sys.stderr, flush=True)
+        if not args.every:
+            return 0
+        time.sleep(60 * args.every)
 
 
 if __name__ == "__main__":

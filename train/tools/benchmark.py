@@ -19,6 +19,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from train.augment import zoom
 from train.checks import check_options
+from train.command import one_sentence
 from train.compile import compile_networks
 from train.config import TrainConfig, presets
 from train.data.batches import UnpairedBatches
@@ -112,6 +113,7 @@ def count_flops(config: TrainConfig, x_a: Tensor, x_b: Tensor) -> int:
     return counter.get_total_flops()
 
 
+@one_sentence
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         "python -m train benchmark", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -125,12 +127,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--no-compile", action="store_true", help="measure our step uncompiled")
     parser.add_argument("--photos", help="a data set, to say what share of a step its photos take to read and crop")
     args = parser.parse_args(arguments)
-
-    try:
-        return compare(args)
-    except ValueError as error:
-        print(error, file=sys.stderr)
-        return 1
+    return compare(args)
 
 
 def compare(args: argparse.Namespace) -> int:

@@ -30,8 +30,10 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 from tqdm import tqdm
 
+from train.command import one_sentence
 from train.data.source import list_photos
 from train.features import frozen_lite
+from unit.checkpoint import read_tensors
 from unit.finder import STRIDE, UNIT_SIDE, Head, HeadFinder, answers, merge, overlap
 
 CANVAS = 256  # pixels: the side of a scene
@@ -203,6 +205,7 @@ def found_share(finder: HeadFinder, examples: list[Example], least: float = 0.5)
     return hits / max(1, len(examples))
 
 
+@one_sentence
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         "python -m train finder", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -226,9 +229,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     torch.manual_seed(0)
     finder = HeadFinder()
     if args.init:
-        from safetensors.torch import load_file
-
-        finder.load_state_dict({name: w.float() for name, w in load_file(args.init).items()})
+        finder.load_state_dict({name: w.float() for name, w in read_tensors(args.init).items()})
     else:
         start_from_lite0(finder)
         nn.init.constant_(finder.out[-1].bias[:1], -3.0)  # type: ignore[index, arg-type]

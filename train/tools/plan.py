@@ -22,6 +22,7 @@ from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from train.checks import check_options
+from train.command import one_sentence
 from train.config import TrainConfig, presets
 from train.parallel import device_of, dtype_of
 from train.state import TrainState
@@ -150,6 +151,7 @@ def resident() -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
 
 
+@one_sentence
 def main(arguments: Sequence[str] | None = None) -> int:
     import tyro
 
@@ -170,22 +172,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     config = tyro.extras.overridable_config_cli(
         presets(""), prog="python -m train plan", description=f"{__doc__}{own}", args=rest
     )
-    try:
-        for name in ("processes", "share", "peak", "step"):
-            if (value := getattr(args, name)) is not None and not value > 0:
-                raise ValueError(f"--{name} is {value}: it must be above 0.")
-        config = dataclasses.replace(config, compile=False, tensorboard=False)  # nothing here does
-        check_options(config, args.processes, device_of(config.device) if args.measure else None)
-        costs = plan(config, args.processes)
-        print(describe(config, costs, args.processes, args.peak, args.share))
-        if args.step:
-            print("\n".join(scaling(config, costs, args.step)))
-        if args.measure:
-            peak, seconds = measure(config)
-            print(f"measured here   {peak / 1e9:.2f} GB, {seconds:.2f} s a step, uncompiled")
-    except ValueError as error:
-        print(error, file=sys.stderr)
-        return 1
+    for name in ("processes", "share", "peak", "step"):
+        if (value := getattr(args, name)) is not None and not value > 0:
+            raise ValueError(f"--{name} is {value}: it must be above 0.")
+    config = dataclasses.replace(config, compile=False, tensorboard=False)  # nothing here does
+    check_options(config, args.processes, device_of(config.device) if args.measure else None)
+    costs = plan(config, args.processes)
+    print(describe(config, costs, args.processes, args.peak, args.share))
+    if args.step:
+        print("\n".join(scaling(config, costs, args.step)))
+    if args.measure:
+        peak, seconds = measure(config)
+        print(f"measured here   {peak / 1e9:.2f} GB, {seconds:.2f} s a step, uncompiled")
     return 0
 
 

@@ -18,6 +18,7 @@ from PIL import Image
 from safetensors import SafetensorError, safe_open
 
 from train.checkpointer import checkpoints
+from train.command import one_sentence
 from train.data.source import redact_path
 from unit.checkpoint import write_atomic
 
@@ -156,6 +157,7 @@ def grids(folder: Path) -> list[str]:
     return figures
 
 
+@one_sentence
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         "python -m train report", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -164,11 +166,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("-o", "--out", type=Path, help="file to write (default: report.html in that folder)")
     args = parser.parse_args(arguments)
     out = args.out or args.run / "report.html"
-    try:
-        write_atomic(out, report(args.run).encode())
-    except (ValueError, OSError) as error:
-        print(error, file=sys.stderr)
-        return 1
+    write_atomic(out, report(args.run).encode())
     print(f"wrote {out}")
     return 0
 

@@ -8,7 +8,6 @@ diverged if steps were skipped because their gradients were not finite. Prints a
 import argparse
 import dataclasses
 import statistics
-import sys
 import tempfile
 from collections.abc import Sequence
 from contextlib import suppress
@@ -19,6 +18,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from train.checks import check_options
+from train.command import one_sentence
 from train.config import TrainConfig, presets
 from train.data.batches import held_out_photos, reading
 from train.data.check import check_data
@@ -104,6 +104,7 @@ def table(args: argparse.Namespace) -> None:
         print("|", " | ".join([name, *cells, str(sum(skipped)), f"{bad} of {len(rows)}"]), "|", flush=True)
 
 
+@one_sentence
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         "python -m train stability", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -118,10 +119,5 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--photos", type=int, default=32, help="held-out photos of each domain that are looked at")
     parser.add_argument("--device", default="auto")
     args = parser.parse_args(arguments)
-
-    try:
-        table(args)
-    except (ValueError, OSError) as error:
-        print(error, file=sys.stderr)
-        return 1
+    table(args)
     return 0
