@@ -181,7 +181,7 @@ def translate_photos(
     here, there = names[source], names[target]
     columns: list[tuple[Tensor, ...]] = []
     empty = torch.empty(0)
-    for x in show(real.photos, f"drawing test{source.upper()}"):
+    for x in show(real.photos, f"translating test{source.upper()}"):
         of_x = extractor(x)
         x_ab = translator.translate_batch(x, here, there)
         of_x_ab = extractor(x_ab)
@@ -216,7 +216,7 @@ def diversity(
         return extractor(translator.translate_batch(x, names[source], names[target], sampling)).maps
 
     found = {}
-    for noise in show(list(product(TEMPERATURES, GRAINS)), "drawing with noise"):
+    for noise in show(list(product(TEMPERATURES, GRAINS)), "translating with noise"):
         distances = [feature_distance(drawn(x, *noise), drawn(x, *noise)) for x in photos.split(BATCH)]
         found[noise] = torch.cat(distances).cpu()
     return found
@@ -388,7 +388,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
         "features": extractor.name,
         "size": size,
         "seed": args.seed,
-        "hardware": f"{hardware(device)}, drawn in {str(translator.dtype).removeprefix('torch.')}",
+        "hardware": f"{hardware(device)}, computed in {str(translator.dtype).removeprefix('torch.')}",
         "rows": evaluate(translator, real, probe, extractor, classes=classes, seed=args.seed, show=show),
     }
 

@@ -14,12 +14,12 @@ def table(results: Mapping[str, Any]) -> str:
         f"Judged by {results['features']} on held-out photos of `{results['data']}`, {results['size']} px "
         f"({results['date']}, {results['hardware']}).",
         "",
-        "| | | drawn | untranslated | real photos |",
+        "| | | translated | untranslated | real photos |",
         "|---|---|---|---|---|",
     ]
     cells: dict[tuple[str, str], dict[str, str]] = {}
     for row in results["rows"]:
-        column = row["of"] if row["of"] in ("untranslated", "real") else "drawn"
+        column = row["of"] if row["of"] in ("untranslated", "real") else "translated"
         cells.setdefault((row["metric"], row["direction"]), {})[column] = _cell(row)
     order = list(dict.fromkeys(metric for metric, _ in cells))  # both directions one below the other
     for (metric, direction), of in sorted(cells.items(), key=lambda item: order.index(item[0][0])):
@@ -27,7 +27,7 @@ def table(results: Mapping[str, Any]) -> str:
     return "\n".join([*lines, "", _HOW_TO_READ.format(eye=EfficientNetLite2.name)])
 
 
-_COLUMNS = ("drawn", "untranslated", "real")
+_COLUMNS = ("translated", "untranslated", "real")
 _HOW_TO_READ = """\
 - In brackets: 95 % bootstrap intervals over the photos; n: their number.
 - **KID, FID**: between these pictures and the held-out photos of the target; smaller is better. Real photos: as many
@@ -35,7 +35,7 @@ _HOW_TO_READ = """\
 - **success**: share taken for the target, by a linear probe fitted to the features of the training photos, or by the
   likeliest ImageNet class ({eye}).
 - **distance, diversity**: 1 - cosine between the feature maps of {eye}, 0 for equal pictures. Real photos: two
-  different ones of one domain. Diversity: two drawings of one photo with different noise.
+  different ones of one domain. Diversity: two translations of one photo with different noise.
 - **L1**: mean absolute difference, where black to white is 1.
 - **colours**: share of pictures whose middle has a mean colour (L*a*b*) that is further from the usual than 99 % of the
   target's training photos are. **Weave**: root mean square, in grey levels of 255, of patterns with periods of 2 to 8

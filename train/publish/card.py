@@ -69,13 +69,13 @@ translator.translate("photo.jpg", "{domain_b}").save("{domain_b}.png")
 
 ## Limits and bias
 
-- It knows what its training photos show, {domain_a} and {domain_b} as in {data_link}, and draws anything else without
-  a warning that it has never seen the like. Nobody has checked these photos for what or whom they leave out. What is
-  common among them (a breed, a place, a light) is drawn too often, and what is rare is drawn badly.
+- It knows what its training photos show, {domain_a} and {domain_b} as in {data_link}, and translates anything else
+  without a warning that it has never seen the like. Nobody has checked these photos for what or whom they leave out. What is
+  common among them (a breed, a place, a light) appears too often, and what is rare comes out badly.
 - One photo has one translation: UNIT is unimodal, and noise in the latent changes little.
 - It was trained at {image_size} px. Objects much larger or smaller than in the training crops come out worse.
-- What it draws is made up. It is no evidence of how anything looked or will look, and not for identifying persons,
-  animals or places, nor for passing a drawing off as a photo.
+- Its pictures are made up. It is no evidence of how anything looked or will look, and not for identifying persons,
+  animals or places, nor for passing a translation off as a photo.
 - Traces of single training photos may be found in the weights: where the photos are private, they should be too.
 
 ## Licence
@@ -196,7 +196,7 @@ def _results(metrics: Mapping[str, Any] | None) -> str:
 
 
 def _eval_results(metrics: Mapping[str, Any]) -> Iterator[EvalResult]:
-    """The measures of drawings, as the Hub's model-index has them. What judged is part of a measure's name."""
+    """The measures of translations, as the Hub's model-index has them. What judged is part of a measure's name."""
     data = str(metrics["data"]).removeprefix("hf:")
     for row in metrics["rows"]:
         if row["of"] in ("untranslated", "real") or row["value"] is None:

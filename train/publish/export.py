@@ -138,7 +138,7 @@ def sample_grid(model: UNIT, x_a: Tensor, x_b: Tensor) -> Image.Image:
     for x, here, there in ((x_a, a, b), (x_b, b, a)):
         drawn = translator.translate_batch(x, here, there)
         back = translator.translate_batch(drawn, there, here)
-        columns += [(labels[here], x), (f"drawn in {labels[there]}", drawn), (f"and back in {labels[here]}", back)]
+        columns += [(labels[here], x), (f"translated to {labels[there]}", drawn), (f"and back to {labels[here]}", back)]
 
     side = max(CELL, *x_a.shape[-2:])
     grid = Image.new("RGB", (len(columns) * (side + 4) - 4, len(x_a) * (side + 4) + 20), "white")
