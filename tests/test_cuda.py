@@ -13,7 +13,7 @@ from torch import Tensor
 from tests.photos import seasons
 from tests.test_parallel import make_config
 from train.compile import compile_networks
-from train.config import LossWeights, TrainConfig
+from train.config import TrainConfig, UNITWeights
 from train.data.batches import DeviceBatches, UnpairedBatches, fit_on
 from train.data.check import check_data
 from train.loop import train
@@ -67,8 +67,8 @@ def noiseless(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_step_is_that_of_the_cpu(config, layout, monkeypatch):
     noiseless(monkeypatch)
     model = dataclasses.replace(config.model, layout=layout, n_res_shared=0 if layout == "master2018" else 1)
-    config = dataclasses.replace(config, model=model, zoom=1.0)
-    here, there = (TrainState.build(dataclasses.replace(config, device=name)) for name in ("cuda", "cpu"))
+    config = config.replace(model=model, zoom=1.0)
+    here, there = (TrainState.build(config.replace(device=name)) for name in ("cuda", "cpu"))
     assert step(here, *one_batch()) == pytest.approx(step(there, *one_batch()), rel=1e-3, abs=1e-4)
     one, other = first_moments(here), first_moments(there)
     assert (one - other).norm() < 0.02 * other.norm()  # L1 has only signs for gradients, some of which rounding decides
@@ -76,18 +76,17 @@ def test_a_step_is_that_of_the_cpu(config, layout, monkeypatch):
 
 @pytest.mark.parametrize("precision", ["bf16", "fp16"])
 def test_half_precision_takes_nearly_the_same_step(config, precision):
-    config = dataclasses.replace(config, discriminator="projected")
-    exact, rounded = (TrainState.build(dataclasses.replace(config, precision=p)) for p in ("fp32", precision))
+    config = config.replace(discriminator="projected")
+    exact, rounded = (TrainState.build(config.replace(precision=p)) for p in ("fp32", precision))
     # What the frozen features see of a rounded picture may differ by some percent, and logits are differences of it.
     assert step(rounded, *one_batch()) == pytest.approx(step(exact, *one_batch()), rel=0.1, abs=0.05)
 
 
 def test_compiled_networks_take_nearly_the_same_step(config):
     model = dataclasses.replace(config.model, layout="refined8", dim=16)
-    config = dataclasses.replace(config, model=model, precision="bf16", discriminator="projected")
+    config = config.replace(model=model, precision="bf16", discriminator="projected")
     exact, plain, compiled = (
-        TrainState.build(dataclasses.replace(config, **changes))
-        for changes in ({"precision": "fp32"}, {}, {"compile": True})
+        TrainState.build(config.replace(**changes)) for changes in ({"precision": "fp32"}, {}, {"compile": True})
     )
     compile_networks(compiled)
     with torch._dynamo.config.patch(fail_on_recompile_limit_hit=True):
@@ -115,12 +114,12 @@ def test_resume_equals_an_uninterrupted_run(config, tmp_path, precision, monkeyp
     monkeypatch.setenv("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     monkeypatch.setattr(torch.backends.cudnn, "benchmark", False)
     (tmp_path / "photos").mkdir()
-    config = dataclasses.replace(config, data=str(seasons(tmp_path / "photos")), precision=precision, steps=4)
+    config = config.replace(data=str(seasons(tmp_path / "photos")), precision=precision, steps=4)
     torch.use_deterministic_algorithms(True)
     try:
         through = train(config)
-        stopped = dataclasses.replace(config, run_dir=tmp_path / "stopped")
-        train(dataclasses.replace(stopped, steps=2))
+        stopped = config.replace(run_dir=tmp_path / "stopped")
+        train(stopped.replace(steps=2))
         resumed = train(stopped)
     finally:
         torch.use_deterministic_algorithms(False)
@@ -130,7 +129,7 @@ def test_resume_equals_an_uninterrupted_run(config, tmp_path, precision, monkeyp
 
 def test_the_plan_of_memory_is_near_what_is_taken(config):
     model = UNITConfig(layout="compact", dim=32, image_size=128)
-    config = dataclasses.replace(config, model=model, batch_size=8, weights=LossWeights(), zoom=1.0, diffaugment=False)
+    config = config.replace(model=model, batch_size=8, weights=UNITWeights(), zoom=1.0, diffaugment=False)
     planned = plan(config).memory
     state = TrainState.build(config)
     x_a, x_b = one_batch(8, 128)

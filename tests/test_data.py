@@ -1,6 +1,5 @@
 """The data: order and crops from seed and step alone, the cache, photos that cannot be read, the Hub's data sets."""
 
-import dataclasses
 import io
 import multiprocessing
 import os
@@ -73,7 +72,7 @@ def scenes(tmp_path: Path) -> Path:
 
 def make_config(data: Path, **options: object) -> TrainConfig:
     defaults: dict = {"model": UNITConfig(dim=4, n_res=1, image_size=32), "steps": 5, "batch_size": 2, "workers": 0}
-    return TrainConfig(data=str(data), **(defaults | {"max_unreadable": 0.15} | options))
+    return TrainConfig.of(data=str(data), **(defaults | {"max_unreadable": 0.15} | options))
 
 
 def shown(config: TrainConfig, **where: int) -> tuple[list[int], list[int]]:
@@ -103,9 +102,9 @@ def test_batches_depend_on_seed_and_step_only(scenes, keep):
     before = torch.get_rng_state()
     once = batch(config, 3)
     assert torch.equal(before, torch.get_rng_state())
-    assert torch.equal(once, batch(dataclasses.replace(config, workers=1), 3))
+    assert torch.equal(once, batch(config.replace(workers=1), 3))
     assert not torch.equal(once, batch(config, 4))
-    assert not torch.equal(once, batch(dataclasses.replace(config, seed=1), 3))
+    assert not torch.equal(once, batch(config.replace(seed=1), 3))
 
 
 @pytest.mark.parametrize("world", [2, 4])
@@ -155,7 +154,7 @@ def test_cached_and_read_from_files_are_the_same_to_the_bit(scenes, home, channe
     report = check_data(config)
     assert "trainA: 8 photos (8 RGB), short side 90 to 97 px; kept decoded in" in report
     assert "trainB: 8 photos (8 I;16), short side 90 to 90 px; kept decoded in" in report
-    direct = dataclasses.replace(config, cache=False)
+    direct = config.replace(cache=False)
     for step in range(20):
         assert torch.equal(batch(config, step), batch(direct, step))
     sizes = [path.stat().st_size for path in home.glob("*/pixels")]
@@ -361,7 +360,7 @@ def test_processes_that_start_at_once_fill_one_cache(scenes, home):
     for process in processes:
         process.join()
     assert len(list(home.glob("*/pixels"))) == 2
-    assert torch.equal(batch(config), batch(dataclasses.replace(config, cache=False)))
+    assert torch.equal(batch(config), batch(config.replace(cache=False)))
 
 
 def test_a_run_resumed_with_a_cache_equals_one_without(scenes, tmp_path):
@@ -369,8 +368,8 @@ def test_a_run_resumed_with_a_cache_equals_one_without(scenes, tmp_path):
     model = UNITConfig(dim=4, n_res=1, image_size=64, channels_b=1)
     config = make_config(scenes, model=model, run_dir=tmp_path / "through", steps=4, cache=False, **options)
     through = train(config)
-    resumed = dataclasses.replace(config, run_dir=tmp_path / "resumed", cache=True)
-    train(dataclasses.replace(resumed, steps=2))
+    resumed = config.replace(run_dir=tmp_path / "resumed", cache=True)
+    train(resumed.replace(steps=2))
     assert_same(through, train(resumed))
 
 
@@ -419,7 +418,7 @@ def test_too_little_shared_memory_is_said_before_the_first_step(scenes, monkeypa
         reading(config, 0),
     ):
         pass
-    with reading(dataclasses.replace(config, workers=0), 0) as loaded:
+    with reading(config.replace(workers=0), 0) as loaded:
         next(loaded)
 
 
@@ -470,7 +469,7 @@ def test_heic_photos_that_cannot_be_read_are_counted(tmp_path, monkeypatch):
 def test_the_report_says_how_no_crop_is_enlarged(data):
     config = make_config(data, cache=False, min_crop=0.25)  # of 40 x 36 pixels, for crops of 32 x 32
     assert "crops of down to 19 px are enlarged to 32, which blurs; not with --min-crop 0.72" in check_data(config)
-    assert "enlarged" not in check_data(dataclasses.replace(config, min_crop=0.72))
+    assert "enlarged" not in check_data(config.replace(min_crop=0.72))
 
 
 @pytest.mark.parametrize("keep", [True, False])
@@ -484,7 +483,7 @@ def test_unreadable_photos_are_named_and_left_out_up_to_a_share(data, keep):
     assert 180 not in shown(config)[1]
     assert {name for step in batches(config, 0) for name in step.unreadable} == {"trainB/180.png"}
     with pytest.raises(DataError, match=r"^trainB: 1 of 10 photos cannot be read\. .*--max-unreadable.*180.png is not"):
-        check_data(dataclasses.replace(config, max_unreadable=0.01))
+        check_data(config.replace(max_unreadable=0.01))
 
 
 def test_a_domain_without_one_readable_photo_is_refused(data):
@@ -500,7 +499,7 @@ def test_a_photo_that_breaks_in_an_epoch_is_replaced_by_the_next_one(data, capsy
     order, other = shown(config)
     (data / "trainA" / f"{order[4]:03}.png").write_bytes(b"not a picture")
     assert shown(config) == ([*order[:4], order[5], *order[5:]], other)
-    assert shown(dataclasses.replace(config, workers=2)) == shown(config)
+    assert shown(config.replace(workers=2)) == shown(config)
     named = [step.unreadable for step in batches(config, 0)]
     assert named == [[], [], [f"trainA/{order[4]:03}.png"], [], []]
     for names in named * 2:
@@ -580,7 +579,7 @@ from unit import UNITConfig
 
 for name in NAMES:
     try:
-        config = TrainConfig(name, model=UNITConfig(image_size=32), steps=5, batch_size=2, workers=0)
+        config = TrainConfig.of(data=name, model=UNITConfig(image_size=32), steps=5, batch_size=2, workers=0)
         report = check_data(config).replace(chr(10), " | ")
         levels = [round(float(x) * 127.5 + 127.5) for step in batches(config, 0) for x in step.x_a[:, 0, 0, 0]]
         print(report, sorted(levels), held_out_photos(config, 2) is not None)

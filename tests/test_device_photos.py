@@ -33,7 +33,7 @@ def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def make_config(data: Path, **changes: object) -> TrainConfig:
     model = UNITConfig(image_size=32, channels_b=1)
     settings = {"batch_size": 6, "min_crop": 0.3, "max_unreadable": 0.2, "workers": 0} | changes
-    return TrainConfig(data=str(data), model=model, **settings)  # type: ignore[arg-type]
+    return TrainConfig.of(data=str(data), model=model, **settings)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(

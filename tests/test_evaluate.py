@@ -213,7 +213,7 @@ def test_what_a_perfect_translator_gets(data: Path, extractor: EfficientNetLite2
 def test_measures_during_training(data: Path) -> None:
     """They are those of the command, for the same photos, and leave the generators of training alone."""
     torch.manual_seed(0)
-    config = TrainConfig(data=str(data), device="cpu", model=UNITConfig(dim=4, n_res=1, image_size=32))
+    config = TrainConfig.of(data=str(data), device="cpu", model=UNITConfig(dim=4, n_res=1, image_size=32))
     model = UNIT(config.model)
     state = torch.get_rng_state()
     measure = Measure(config, n=4)
@@ -232,7 +232,7 @@ def test_measures_during_training(data: Path) -> None:
 
 
 def test_training_logs_them(data: Path, tmp_path: Path) -> None:
-    config = TrainConfig(
+    config = TrainConfig.of(
         data=str(data),
         run_dir=tmp_path / "run",
         model=UNITConfig(dim=4, n_res=1, image_size=64),

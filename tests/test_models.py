@@ -140,7 +140,7 @@ def test_it_is_trained_by_the_same_step_stopped_resumed_and_exported(
 
     def config(run: str, steps: int) -> TrainConfig:
         settings = {"discriminator": "patch", "d_dim": 4, "precision": "fp32", "device": "cpu", "compile": False}
-        return TrainConfig(
+        return TrainConfig.of(
             data=data, run_dir=tmp_path / run, steps=steps, batch_size=2, workers=0, sample_every=2,
             model=ToyConfig(domain_a="summer", domain_b="winter"), weights=ToyWeights(), **settings,
         )  # fmt: skip  # type: ignore[arg-type]

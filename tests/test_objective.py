@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from tests.test_parallel import make_config
-from train.config import LossWeights, TrainConfig
+from train.config import TrainConfig, UNITWeights
 from train.objective import discriminator_objective, generator_objective, weighted_sum
 from train.state import TrainState
 from train.step import train_step
@@ -23,7 +23,7 @@ REAL, FAKE = ([torch.full((2, 1, side, side), value) for value, side in zip(valu
 
 @pytest.fixture
 def config() -> TrainConfig:
-    return make_config("", Path("run"), gan_loss="lsgan", weights=LossWeights(gan=5.0), r1=3.0, r1_every=4)
+    return make_config("", Path("run"), gan_loss="lsgan", weights=UNITWeights(gan=5.0), r1=3.0, r1_every=4)
 
 
 def test_d_plays_for_lambda_0_times_the_sum_over_domains(config):
@@ -52,7 +52,7 @@ def test_the_perceptual_term_is_that_of_the_features_of_both_domains(config):
     image, ones = torch.rand(1, 3, 4, 4), torch.ones(1, 4, 2, 2)
     losses = {name: torch.tensor(0.0) for name in vars(weights) if name not in ("gan", "perceptual")}
     recon, real = [[image, 1.5 * ones], [image, 3 * ones]], [[-image, ones], [-image, ones]]
-    _, terms = generator_objective(dataclasses.replace(config, weights=weights), losses, FAKE, recon, real)
+    _, terms = generator_objective(config.replace(weights=weights), losses, FAKE, recon, real)
     assert terms["perceptual"] == 0.5 + 2
 
 
@@ -93,7 +93,7 @@ class Other(nn.Module):
 
 
 def test_another_model_with_other_terms_is_trained_by_the_same_step(config):
-    config = dataclasses.replace(config, weights=OtherWeights(), discriminator="patch", batch_size=2, lr_g=0.02)
+    config = config.replace(weights=OtherWeights(), discriminator="patch", batch_size=2, lr_g=0.02)
     state = TrainState.build(config)  # which seeds the weights of the model, too
     model = Other()
     state = dataclasses.replace(

@@ -1,6 +1,5 @@
 """Many processes: two replicas stay identical, and equal one process with the whole batch."""
 
-import dataclasses
 import json
 import os
 import shutil
@@ -17,7 +16,7 @@ from safetensors.torch import load_file
 
 from tests.photos import seasons
 from train.checkpointer import checkpoints
-from train.config import LossWeights, TrainConfig
+from train.config import TrainConfig, UNITWeights
 from train.loop import train
 from train.parallel import processes
 from unit import UNITConfig
@@ -32,11 +31,11 @@ def make_config(data: str, run: Path, **options: object) -> TrainConfig:
         "model": UNITConfig(dim=4, n_res=1, image_size=64, domain_a="summer", domain_b="winter"),
         "discriminator": "multiscale",
         "d_dim": 4,
-        "weights": LossWeights(gan=1, kl=0.01, recon=10, cycle_kl=0.01, cycle=10, identity=0.1),
+        "weights": UNITWeights(gan=1, kl=0.01, recon=10, cycle_kl=0.01, cycle=10, identity=0.1),
         "steps": 3, "batch_size": 4, "precision": "fp32", "compile": False, "workers": 0, "device": "cpu", "zoom": 0.7,
         "cache": False, "log_every": 1,
     }  # fmt: skip
-    return TrainConfig(data=data, run_dir=run, **(defaults | options))
+    return TrainConfig.of(data=data, run_dir=run, **(defaults | options))
 
 
 @pytest.fixture(scope="module")
@@ -121,7 +120,7 @@ def test_processes_that_found_different_checkpoints_do_not_begin(data, tmp_path,
     train(config)
     monkeypatch.setattr("train.loop.all_reduce_max", lambda value, _: max(value, 0))  # as beside a process at step 0
     with pytest.raises(ValueError, match=r"found checkpoints of steps 0 to 2: --run-dir .* that all of them share"):
-        train(dataclasses.replace(config, steps=3))
+        train(config.replace(steps=3))
 
 
 def test_a_batch_that_cannot_be_shared_is_refused(data, tmp_path):

@@ -1,6 +1,5 @@
 """What a run is said to cost is what it costs."""
 
-import dataclasses
 import subprocess
 import sys
 from pathlib import Path
@@ -33,7 +32,7 @@ def test_flops_are_those_of_a_real_step(options):
 
 def test_processes_and_parts_share_the_activations():
     config = make_config("", Path("run"), batch_size=8)
-    whole, shared, parts = plan(config), plan(config, 4), plan(dataclasses.replace(config, accumulate=4))
+    whole, shared, parts = plan(config), plan(config, 4), plan(config.replace(accumulate=4))
     assert shared.flops == pytest.approx(whole.flops, rel=1e-6)
     assert parts.flops > whole.flops  # the fakes are drawn twice
     for part in (shared, parts):
@@ -43,7 +42,7 @@ def test_processes_and_parts_share_the_activations():
 
 def test_checkpointing_is_seen():
     config = make_config("", Path("run"))
-    assert plan(dataclasses.replace(config, checkpointing=True)).activations < plan(config).activations / 2
+    assert plan(config.replace(checkpointing=True)).activations < plan(config).activations / 2
 
 
 def test_the_plan_is_for_the_device_that_will_train(monkeypatch):
@@ -52,10 +51,10 @@ def test_the_plan_is_for_the_device_that_will_train(monkeypatch):
         "train.parallel.best_dtype", lambda device: torch.bfloat16 if device.type == "cuda" else torch.float32
     )
     config = make_config("", Path("run"), precision="auto", device="auto")
-    auto, asked = plan(config), plan(dataclasses.replace(config, precision="bf16"))
+    auto, asked = plan(config), plan(config.replace(precision="bf16"))
     assert auto == asked
     assert auto.precision == "bfloat16"
-    assert plan(dataclasses.replace(config, device="cpu")).precision == "float32"
+    assert plan(config.replace(device="cpu")).precision == "float32"
 
 
 def test_the_presets_have_the_sizes_of_the_released_networks():

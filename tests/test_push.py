@@ -16,7 +16,7 @@ from PIL import Image
 
 from tests.photos import seasons
 from train.__main__ import main
-from train.config import LossWeights, TrainConfig, presets
+from train.config import TrainConfig, UNITWeights, presets
 from train.data.batches import held_out_photos
 from train.data.source import redact_path
 from train.publish.card import card, command, write_card
@@ -52,7 +52,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def config(data: Path, tmp_path: Path) -> TrainConfig:
-    return TrainConfig(
+    return TrainConfig.of(
         data=str(data), run_dir=tmp_path / "run", model=TINY, discriminator="multiscale", batch_size=2, steps=4,
         compile=False, workers=0, device="cpu", cache=False, save_every=100, sample_every=100,
     )  # fmt: skip
@@ -88,7 +88,7 @@ def run_push(*arguments: str) -> str:
 
 
 def test_exported_again_a_folder_keeps_what_is_still_true(config: TrainConfig, tmp_path: Path) -> None:
-    state = TrainState.build(dataclasses.replace(config, discriminator="patch"))
+    state = TrainState.build(config.replace(discriminator="patch"))
     state.step = 3
     config.run_dir.mkdir()
     state.save()
@@ -162,7 +162,7 @@ def test_the_card_says_what_the_checkpoint_is(model: Path, config: TrainConfig) 
     text = (model / "README.md").read_text()
     facts = ModelCard(text).data
     assert (facts.license, facts.pipeline_tag, facts.library_name) == ("cc-by-4.0", "image-to-image", "pytorch")
-    assert facts.training == {"data": config.data.rsplit("/")[-1], "steps": 3, "photos_seen": 12, "hours": 1.5}
+    assert facts.training == {"data": config.data.source.rsplit("/")[-1], "steps": 3, "photos_seen": 12, "hours": 1.5}
     for part in (
         "12 photos seen", "1.50 h on CPU", "![", "(samples.jpg)", "## Limits and bias", "Not measured yet",
         'Translator.from_pretrained("owner/name")', "python -m train compact --data", '"batch_size": 2',
@@ -201,7 +201,7 @@ def test_measures_of_translations_are_in_the_model_index(model: Path) -> None:
 
 
 def a_card(step: int, license: str = "cc-by-4.0", data: str = "photos") -> str:
-    config = json.loads(TrainConfig(data=data, model=TINY).to_json())
+    config = json.loads(TrainConfig.of(data=data, model=TINY).to_json())
     facts = {
         "step": step,
         "seconds": 60,
@@ -300,17 +300,17 @@ def test_edits_on_the_hub_outlive_a_push(model: Path, hub: Hub, clients: Clients
     [
         presets("photos")["paper"][1],
         presets("my photos")["master2018"][1],
-        dataclasses.replace(presets("hf:owner/seasons")["compact"][1], compile=False, steps=7, betas=(0.0, 0.9)),
-        TrainConfig(data="x", model=TINY, weights=LossWeights(cycle_kl=0.5), init="owner/name", tensorboard=True),
-        TrainConfig(data="x", run_dir=Path("runs/mine"), push_to="owner/name"),
+        presets("hf:owner/seasons")["compact"][1].replace(compile=False, steps=7, betas=(0.0, 0.9)),
+        TrainConfig.of(data="x", model=TINY, weights=UNITWeights(cycle_kl=0.5), init="owner/name", tensorboard=True),
+        TrainConfig.of(data="x", run_dir=Path("runs/mine"), push_to="owner/name"),
     ],
 )
 def test_the_command_of_the_card_makes_the_run(config: TrainConfig) -> None:
-    words = shlex.split(command(json.loads(config.to_json())))
+    words = shlex.split(command(config))
     assert words[:3] == ["python", "-m", "train"]
     parsed = tyro.extras.overridable_config_cli(presets(tyro.MISSING), args=words[3:])
-    own = {"run_dir": config.run_dir, "push_to": config.push_to}  # the reader's own business
-    assert dataclasses.replace(parsed, **own) == config
+    own = {"run_dir": config.run_dir, "push_to": config.hub.push_to}  # the reader's own business
+    assert parsed.replace(**own) == config
     if config == presets("photos")["paper"][1]:
         assert words[3:] == ["paper", "--data", "photos"]
 
@@ -322,7 +322,7 @@ def test_options_of_an_older_version_have_the_names_of_today(
     options = json.loads(config.to_json())
     options["model"] |= {"format": 1, "whole": True}
     del options["model"]["aligned"]
-    words = shlex.split(command(options))
+    words = shlex.split(command(TrainConfig.from_saved(options)))
     assert "--model.aligned" in words
     assert not [word for word in words if "whole" in word or "format" in word]
 
@@ -519,9 +519,9 @@ from train.config import TrainConfig
 from train.state import TrainState
 from unit import UNITConfig, hub
 hub.WAITS = (0.01,) * 5
-config = TrainConfig(
-    data={config.data!r}, model=UNITConfig(dim=4, n_res=1, image_size=64), discriminator="multiscale", batch_size=2,
-    steps=4, compile=False, workers=0, device="cpu", cache=False, save_every=100, sample_every=100,
+config = TrainConfig.of(
+    data={config.data.source!r}, model=UNITConfig(dim=4, n_res=1, image_size=64), discriminator="multiscale",
+    batch_size=2, steps=4, compile=False, workers=0, device="cpu", cache=False, save_every=100, sample_every=100,
     {", ".join(f"{name}={value}" for name, value in fields.items())},
 )
 """
@@ -586,7 +586,7 @@ def test_a_run_pushes_as_it_goes_and_no_failure_stops_it(
     assert good.stdout.splitlines()[-1] == "step-00000004.safetensors"
     assert hub.repos["owner/seasons"].messages[-1] == "Step 4"
 
-    bad = dataclasses.replace(config, run_dir=tmp_path / "bad")
+    bad = config.replace(run_dir=tmp_path / "bad")
     refused = clients.run(in_training(bad) + train, hub, tmp_path, HF_TOKEN="hf_expired")
     assert refused.stderr.splitlines()[-1].startswith("unit.hub.PushError: the Hugging Face Hub refuses the token")
     assert not list(bad.run_dir.glob("*.safetensors"))  # it is known before the first step

@@ -1,7 +1,6 @@
 """The page of a run: whole, self-contained, and right about the numbers."""
 
 import base64
-import dataclasses
 import io
 import json
 import re
@@ -85,7 +84,7 @@ def test_the_log_is_written_for_tensorboard_too_and_survives_a_resume(tmp_path):
 
     data = str(seasons(tmp_path))
     config = make_config(data, tmp_path / "run", steps=3, save_every=2, tensorboard=True)
-    train(dataclasses.replace(config, steps=2))
+    train(config.replace(steps=2))
     train(config)
     events = EventAccumulator(str(tmp_path / "run" / "tensorboard")).Reload()
     lines = [json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]

@@ -62,7 +62,7 @@ def one_thread() -> Iterator[None]:
 
 def test_a_run_of_an_older_version_goes_on(config, monkeypatch):
     """Its checkpoint says `whole` where this version says `aligned`; what differs is told under today's name."""
-    config = dataclasses.replace(config, model=dataclasses.replace(config.model, aligned=True))
+    config = config.replace(model=dataclasses.replace(config.model, aligned=True))
     options = json.loads(config.to_json())
     options["model"] |= {"format": 1, "whole": options["model"].pop("aligned")}
     config.run_dir.mkdir(parents=True)
@@ -72,7 +72,7 @@ def test_a_run_of_an_older_version_goes_on(config, monkeypatch):
     state = TrainState.build(config)
     assert state.resume()
     assert state.changes == ""
-    other = TrainState.build(dataclasses.replace(config, model=dataclasses.replace(config.model, aligned=False)))
+    other = TrainState.build(config.replace(model=dataclasses.replace(config.model, aligned=False)))
     assert other.resume()
     assert other.changes == ", with other options: --model.aligned True -> False"
 
@@ -80,7 +80,7 @@ def test_a_run_of_an_older_version_goes_on(config, monkeypatch):
 @pytest.mark.slow
 def test_kill_9_at_random_moments(config, tmp_path, caplog, one_thread):
     """Twenty-five kills, many of them while a checkpoint is written, and the end is that of a run left in peace."""
-    config = dataclasses.replace(config, steps=240, save_every=1, sample_every=80)
+    config = config.replace(steps=240, save_every=1, sample_every=80)
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["train.loop"])
     moments, kills = random.Random(0), 0
@@ -99,7 +99,7 @@ def test_kill_9_at_random_moments(config, tmp_path, caplog, one_thread):
         assert Checkpointer(config.run_dir).load_newest()[0] == checkpoints(config.run_dir)[-1]
     assert "cannot be read" not in caplog.text
     train(config)
-    through = dataclasses.replace(config, run_dir=tmp_path / "through", save_every=1000)
+    through = config.replace(run_dir=tmp_path / "through", save_every=1000)
     assert_same(train(through), checkpoints(config.run_dir)[-1])
     assert steps_logged(config.run_dir) == list(range(1, 241))
     assert not list(config.run_dir.glob("*.partial"))
@@ -117,19 +117,19 @@ def test_a_damaged_checkpoint_falls_back_to_the_one_before(config, caplog):
 
 
 def test_a_checkpoint_of_another_network_is_refused(config):
-    train(dataclasses.replace(config, steps=1))
+    train(config.replace(steps=1))
     with pytest.raises(ValueError, match="made by another network"):
-        TrainState.build(dataclasses.replace(config, model=dataclasses.replace(config.model, dim=8))).resume()
+        TrainState.build(config.replace(model=dataclasses.replace(config.model, dim=8))).resume()
 
 
 def test_only_two_checkpoints_are_kept(config):
-    train(dataclasses.replace(config, save_every=1))
+    train(config.replace(save_every=1))
     assert [p.name for p in checkpoints(config.run_dir)] == ["step-00000003.safetensors", "step-00000004.safetensors"]
     assert not list(config.run_dir.glob("*.partial"))
 
 
 def test_the_log_of_a_killed_run_is_continued_without_repeats(config):
-    train(dataclasses.replace(config, steps=2))
+    train(config.replace(steps=2))
     with open(config.run_dir / "metrics.jsonl", "a") as file:
         file.write('{"step": 3, "recon": 1}\n{"step": 4, "rec')
     train(config)
@@ -138,8 +138,8 @@ def test_the_log_of_a_killed_run_is_continued_without_repeats(config):
 
 
 def test_a_log_that_cannot_be_written_stops_nothing(config, capsys, monkeypatch):
-    config = dataclasses.replace(config, steps=3, save_every=2, tensorboard=True)
-    train(dataclasses.replace(config, steps=2))
+    config = config.replace(steps=3, save_every=2, tensorboard=True)
+    train(config.replace(steps=2))
     path = config.run_dir / "metrics.jsonl"
     with open(path, "a") as file:
         file.write('{"step": 3, "rec')  # cut short by a kill
@@ -158,7 +158,7 @@ def test_a_log_that_cannot_be_written_stops_nothing(config, capsys, monkeypatch)
 def test_a_name_that_could_not_be_loaded_is_refused_before_training(config):
     twins = dataclasses.replace(config.model, domain_b="summer")
     with pytest.raises(ValueError, match="both domains the name summer"):
-        train(dataclasses.replace(config, model=twins))
+        train(config.replace(model=twins))
 
 
 def test_a_flipped_bit_is_found(config, caplog):
@@ -181,7 +181,7 @@ def test_a_run_without_a_readable_checkpoint_is_not_begun_anew(config):
 
 def test_a_disk_that_is_full_for_a_while(config, capsys):
     """A limit on file sizes stands in for the full disk. The run goes on, the old checkpoint stays."""
-    good = train(dataclasses.replace(config, steps=2))
+    good = train(config.replace(steps=2))
     state = TrainState.build(config)
     state.resume()
     train_step(state, *one_batch(config))
@@ -202,7 +202,7 @@ def test_a_disk_that_is_full_for_a_while(config, capsys):
 
 def test_a_folder_that_cannot_be_written_is_refused_at_once(config):
     with pytest.raises(ValueError, match=r"--run-dir /proc/unit cannot be written to"):
-        train(dataclasses.replace(config, run_dir=Path("/proc/unit")))
+        train(config.replace(run_dir=Path("/proc/unit")))
 
 
 @pytest.mark.parametrize(
@@ -212,22 +212,21 @@ def test_a_folder_that_cannot_be_written_is_refused_at_once(config):
     + [("zoom", 1.5), ("min_crop", 0), ("ema", 1.0), ("lr_d", math.nan), ("weight_decay", math.nan), ("seed", 10**23)],
 )
 def test_options_that_cannot_be_are_refused_before_anything_is_read(config, option, value):
-    away = dataclasses.replace(config, data="nowhere", **{option: value})
     with pytest.raises(ValueError, match=f"--{option.replace('_', '-')} is {value}: "):
-        train(away)
+        config.replace(**{option: value})
 
 
 @pytest.mark.parametrize("betas", [(0.5, 1.0), (-0.1, 0.9), (math.nan, 0.9)])
 def test_betas_that_cannot_be_are_refused(config, betas):
     with pytest.raises(ValueError, match=r"--betas is .*: both must be from 0 to below 1"):
-        train(dataclasses.replace(config, data="nowhere", betas=betas))
+        config.replace(betas=betas)
 
 
 @pytest.mark.skipif(sys.platform in ("darwin", "win32"), reason="names there are always text")
 def test_a_folder_whose_checkpoints_could_not_be_read_again_is_refused(config, tmp_path):
     latin = Path(os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9"))
     with pytest.raises(ValueError, match="its name is no UTF-8"):
-        train(dataclasses.replace(config, data="nowhere", run_dir=latin))
+        train(config.replace(data="nowhere", run_dir=latin))
     assert not latin.exists()
 
 
@@ -235,31 +234,30 @@ def test_a_run_of_another_network_is_refused_before_the_photos_are_read(config, 
     config.run_dir.mkdir()
     TrainState.build(config).save()
     monkeypatch.setattr("train.loop.check_data", None)
-    wider = dataclasses.replace(config, model=dataclasses.replace(config.model, dim=2 * config.model.dim))
+    wider = config.replace(model=dataclasses.replace(config.model, dim=2 * config.model.dim))
     with pytest.raises(ValueError, match="was made by another network"):
         train(wider)
 
 
 def test_a_weight_that_cannot_be_is_refused(config):
-    weights = dataclasses.replace(config.weights, cycle_kl=-1)
     with pytest.raises(ValueError, match=r"--weights\.cycle-kl is -1: it must be 0 or more"):
-        train(dataclasses.replace(config, data="nowhere", weights=weights))
+        dataclasses.replace(config.weights, cycle_kl=-1)
 
 
 def test_where_half_precision_has_wrong_gradients_it_is_refused(config):
     small = dataclasses.replace(config.model, image_size=32)
-    patch = dataclasses.replace(config, model=small, discriminator="patch", precision="bf16")
+    patch = config.replace(model=small, discriminator="patch", precision="bf16")
     with pytest.raises(ValueError, match="set --precision fp32"):
-        train(dataclasses.replace(patch, data="nowhere"))
+        train(patch.replace(data="nowhere"))
     cpu = torch.device("cpu")
-    check_options(dataclasses.replace(patch, precision="fp32"), device=cpu)
-    check_options(dataclasses.replace(patch, model=config.model), device=cpu)
+    check_options(patch.replace(precision="fp32"), device=cpu)
+    check_options(patch.replace(model=config.model), device=cpu)
 
 
 def test_crops_must_be_whole_latent_pixels(config):
     model = dataclasses.replace(config.model, image_size=66)
     with pytest.raises(ValueError, match=r"--model\.image-size 66 must be a multiple of 4"):
-        train(dataclasses.replace(config, data="nowhere", model=model))
+        train(config.replace(data="nowhere", model=model))
 
 
 def test_a_batch_with_nan_changes_nothing(config):
@@ -279,8 +277,8 @@ def test_a_batch_with_nan_changes_nothing(config):
 
 
 def test_a_run_that_diverges_stops_and_keeps_its_good_checkpoint(config):
-    good = train(dataclasses.replace(config, steps=2))
-    wild = dataclasses.replace(config, lr_g=1e30, steps=40, max_skipped=3)
+    good = train(config.replace(steps=2))
+    wild = config.replace(lr_g=1e30, steps=40, max_skipped=3)
     with pytest.raises(Diverged, match=r"4 steps in a row.*not finite.*lower --lr-g"):
         train(wild)
     assert checkpoints(config.run_dir) == [good]
@@ -297,10 +295,10 @@ def test_what_is_not_finite_is_never_saved(config):
 
 
 def test_fp16_scales_its_loss_and_resumes(config, tmp_path):
-    config = dataclasses.replace(config, precision="fp16")
+    config = config.replace(precision="fp16")
     through = train(config)
-    stopped = dataclasses.replace(config, run_dir=tmp_path / "stopped")
-    train(dataclasses.replace(stopped, steps=2))
+    stopped = config.replace(run_dir=tmp_path / "stopped")
+    train(stopped.replace(steps=2))
     assert_same(through, train(stopped))
     state = TrainState.build(stopped)
     state.resume()
@@ -310,40 +308,40 @@ def test_fp16_scales_its_loss_and_resumes(config, tmp_path):
 
 def test_schedules():
     def factors(name: str) -> list[float]:
-        config = TrainConfig(data="", steps=8, schedule=name)  # type: ignore[arg-type]
+        config = TrainConfig.of(data="", steps=8, schedule=name)  # type: ignore[arg-type]
         return [schedule(config, step) for step in (0, 2, 4, 6, 8)]
 
     assert factors("constant") == [1, 1, 1, 1, 1]
     assert factors("linear") == [1, 1, 1, 0.5, 0]
     assert factors("cosine") == pytest.approx([1, 0.853553, 0.5, 0.146447, 0], abs=1e-6)
-    config = TrainConfig(data="", steps=10**6, schedule="step")
+    config = TrainConfig.of(data="", steps=10**6, schedule="step")
     assert [schedule(config, 10**5 * i - 1) for i in (1, 2, 10)] == [1, 1 / 2, 1 / 2**9]
 
 
 def test_the_schedule_may_follow_the_clock():
-    config = TrainConfig(data="", steps=100, minutes=2.0, schedule="linear")
+    config = TrainConfig.of(data="", steps=100, minutes=2.0, schedule="linear")
     assert [schedule(config, 10, seconds) for seconds in (0, 60, 90, 120, 200)] == [1, 1, 0.5, 0, 0]
     assert schedule(config, 75, 60) == 0.5  # whichever is further
 
 
 def test_two_experiments_do_not_share_the_default_folder(config, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    first = dataclasses.replace(config, run_dir=TrainConfig.run_dir, steps=1)
+    first = config.replace(run_dir=TrainConfig.run_dir, steps=1)
     train(first)
-    other = shutil.copytree(config.data, tmp_path / "other")
+    other = shutil.copytree(config.data.source, tmp_path / "other")
     with pytest.raises(ValueError, match=r"runs/unit, where runs go .* holds one on .*Choose a --run-dir"):
-        train(dataclasses.replace(first, data=str(other), steps=2))
-    assert train(dataclasses.replace(first, data=str(other), run_dir=tmp_path / "mine")).parent == tmp_path / "mine"
+        train(first.replace(data=str(other), steps=2))
+    assert train(first.replace(data=str(other), run_dir=tmp_path / "mine")).parent == tmp_path / "mine"
 
 
 def test_init_of_a_run_that_goes_on_is_said_to_change_nothing(config, tmp_path, capsys):
-    train(dataclasses.replace(config, steps=1))
-    train(dataclasses.replace(config, steps=2, init="owner/elsewhere"))
+    train(config.replace(steps=1))
+    train(config.replace(steps=2, init="owner/elsewhere"))
     assert "--init owner/elsewhere is for new runs, and changes nothing here" in capsys.readouterr().out
 
 
 def test_a_run_by_the_clock_ends_by_itself_and_is_then_finished(config):
-    config = dataclasses.replace(config, steps=10**6, minutes=0.02)
+    config = config.replace(steps=10**6, minutes=0.02)
     path = train(config)
     assert 0 < int(path.stem.removeprefix("step-")) < 1000
     assert train(config) == path
@@ -351,7 +349,7 @@ def test_a_run_by_the_clock_ends_by_itself_and_is_then_finished(config):
 
 
 def test_a_long_gradient_is_clipped(config):
-    state = TrainState.build(dataclasses.replace(config, clip=1.0, schedule="linear", steps=8))
+    state = TrainState.build(config.replace(clip=1.0, schedule="linear", steps=8))
     weight = torch.nn.Parameter(torch.zeros(2))
     for step, gradient, moved in (
         (0, [3.0, 4.0], [-0.6, -0.8]),
@@ -368,7 +366,7 @@ def test_a_long_gradient_is_clipped(config):
 def test_checkpointing_gives_the_same_gradients_from_less_memory(config):
     kept, gradients = {}, {}
     for checkpointing in (False, True):
-        state = TrainState.build(dataclasses.replace(config, checkpointing=checkpointing))
+        state = TrainState.build(config.replace(checkpointing=checkpointing))
         x_a, x_b = one_batch(config)
         storages: dict[int, int] = {}
 
@@ -392,13 +390,13 @@ def test_init_goes_on_from_exported_weights(config, tmp_path):
 
     train(config)
     folder = export(config.run_dir, tmp_path / "exported")
-    state = TrainState.build(dataclasses.replace(config, init=str(folder), run_dir=tmp_path / "another"))
-    again = TrainState.build(dataclasses.replace(config, init="gone since"))  # of no use to a run that goes on
+    state = TrainState.build(config.replace(init=str(folder), run_dir=tmp_path / "another"))
+    again = TrainState.build(config.replace(init="gone since"))  # of no use to a run that goes on
     again.resume()
     for name, weight in again.ema.state_dict().items():
         torch.testing.assert_close(state.model.state_dict()[name], weight, rtol=1e-3, atol=1e-6)
     model = dataclasses.replace(config.model, dim=8)
-    wider = dataclasses.replace(config, init=str(folder), run_dir=tmp_path / "another", model=model)
+    wider = config.replace(init=str(folder), run_dir=tmp_path / "another", model=model)
     with pytest.raises(ValueError, match="has dim 4, and this run 8"):
         TrainState.build(wider)
 
@@ -412,7 +410,7 @@ def test_compact8_grows_from_compact(config, tmp_path):
             p.add_(0.05 * torch.randn_like(p))
     save_pretrained(small, tmp_path / "small", dtype=torch.float32)
     model = dataclasses.replace(config.model, layout="compact8", image_size=64)
-    large = TrainState.build(dataclasses.replace(config, init=str(tmp_path / "small"), model=model)).model
+    large = TrainState.build(config.replace(init=str(tmp_path / "small"), model=model)).model
 
     x = torch.rand(2, 3, 32, 48) * 2 - 1
     last = config.model.n_res + 3
@@ -427,7 +425,7 @@ def test_compact8_grows_from_compact(config, tmp_path):
 def test_a_folder_is_trained_in_by_one_run(config):
     """And its lock is gone with the process, even if that was killed."""
     context = multiprocessing.get_context("spawn")
-    other = context.Process(target=train_alone, args=(dataclasses.replace(config, steps=100_000),))
+    other = context.Process(target=train_alone, args=(config.replace(steps=100_000),))
     other.start()
     try:
         wait_for(lambda: checkpoints(config.run_dir))
@@ -437,7 +435,7 @@ def test_a_folder_is_trained_in_by_one_run(config):
         other.kill()
         other.join()
     step = Checkpointer(config.run_dir).load_newest()[1]["opt_g.0.step"]
-    train(dataclasses.replace(config, steps=int(step) + 1))
+    train(config.replace(steps=int(step) + 1))
 
 
 def wait_for(there, seconds: float = 60) -> None:
@@ -451,7 +449,7 @@ def wait_for(there, seconds: float = 60) -> None:
 def test_when_a_reader_is_killed_the_run_ends_and_can_go_on(config):
     """As by the kernel, for want of memory. Python would wait for the other readers for ever."""
     options = [
-        "compact", "--data", config.data, "--run-dir", config.run_dir, "--model.dim", "4", "--model.n-res", "1",
+        "compact", "--data", config.data.source, "--run-dir", config.run_dir, "--model.dim", "4", "--model.n-res", "1",
         "--model.image-size", "16", "--batch-size", "2", "--no-compile", "--device", "cpu", "--discriminator", "patch",
         "--d-dim", "4", "--weights.perceptual", "0", "--precision", "fp32", "--workers", "2", "--save-every", "2",
         "--steps", "100000",
@@ -478,7 +476,7 @@ def test_it_is_saved_before_what_may_take_long(config, monkeypatch):
 
     monkeypatch.setattr(Callbacks, "after_step", measured)
     with pytest.raises(MemoryError):
-        train(dataclasses.replace(config, save_every=1))
+        train(config.replace(save_every=1))
     assert Checkpointer(config.run_dir).load_newest() is not None
 
 
@@ -488,7 +486,7 @@ def test_other_options_are_said_and_a_finished_run_is_left_alone(config, capsys)
     assert path.stat().st_mode & 0o777 == 0o666 & ~_UMASK  # as of any new file
     capsys.readouterr()
     weights = dataclasses.replace(config.weights, gan=0.5)
-    other = dataclasses.replace(config, lr_g=1e-5, weights=weights, workers=1)
+    other = config.replace(lr_g=1e-5, weights=weights, workers=1)
     assert train(other) == path
     said = capsys.readouterr().out
     assert f"going on from {path}, with other options: " in said
@@ -500,7 +498,7 @@ def test_other_options_are_said_and_a_finished_run_is_left_alone(config, capsys)
 
 @pytest.mark.slow
 def test_what_is_recomputed_is_compiled_too(config):
-    config = dataclasses.replace(config, checkpointing=True, compile=True)
+    config = config.replace(checkpointing=True, compile=True)
     state = TrainState.build(config)
     compile_networks(state)
     torch._dynamo.utils.counters.clear()

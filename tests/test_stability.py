@@ -32,7 +32,7 @@ def test_a_row_for_each_preset(data, capsys):
 def test_a_run_that_diverges_is_counted(data, capsys, monkeypatch):
     """Training itself stops there, with a message; the table has a row for it."""
     told, preset = stability.presets("")["master2018"]
-    wild = stability.dataclasses.replace(preset, lr_g=1e38, max_skipped=1)
+    wild = preset.replace(lr_g=1e38, max_skipped=1)
     monkeypatch.setattr(stability, "presets", lambda data: {"master2018": (told, wild)})
     more = [*SMALL, "--steps", "6", "--seeds", "1"]
     assert stability.main(["--data", str(data), "--presets", "master2018", *more]) == 0

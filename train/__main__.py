@@ -50,9 +50,13 @@ def train_command(arguments: Sequence[str]) -> int:
     from train.config import presets
     from train.loop import train
 
-    config = tyro.extras.overridable_config_cli(
-        presets(tyro.MISSING), prog="python -m train", description=__doc__, args=arguments
-    )
+    try:
+        config = tyro.extras.overridable_config_cli(
+            presets(tyro.MISSING), prog="python -m train", description=__doc__, args=arguments
+        )
+    except ValueError as error:  # of a value that its dataclass refuses
+        print(error, file=sys.stderr)
+        return 1
     try:
         train(config)
     except KeyboardInterrupt:

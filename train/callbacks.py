@@ -24,35 +24,36 @@ class Callbacks:
     def __init__(self, state: TrainState):
         config = self.config = state.config
         self.state = state
-        self.log = Log(config.run_dir, state.step, tensorboard=config.tensorboard)
+        self.log = Log(config.run_dir, state.step, tensorboard=config.log.tensorboard)
         self.held_out = held_out_photos(config, 4)
         self.measure = self.pusher = None
-        if config.evaluate_every:
+        if config.log.evaluate_every:
             from train.eval.evaluate import Measure
 
             self.measure = Measure(config)
-        if config.push_to:
+        if config.hub.push_to:
             from train.publish.push import Pusher
 
             self.pusher = Pusher(config)
-        self.bar = tqdm(total=config.steps, initial=state.step, unit="step", smoothing=0.05)
+        self.bar = tqdm(total=config.optim.steps, initial=state.step, unit="step", smoothing=0.05)
 
     def after_step(self, losses: dict[str, Tensor], unreadable: int, told: list[signal.Signals]) -> None:
         config, state = self.config, self.state
+        every = config.log
         self.bar.update()
-        if state.step % config.log_every == 0:
+        if state.step % every.log_every == 0:
             values = {name: float(value) for name, value in losses.items()}
-            rate = 2 * config.batch_size * (self.bar.format_dict["rate"] or 0)
+            rate = 2 * config.data.batch_size * (self.bar.format_dict["rate"] or 0)
             self.bar.set_postfix({name: f"{value:.3f}" for name, value in values.items()} | {"photos/s": f"{rate:.1f}"})
             facts = {"seconds": state.seconds, "photos_per_second": rate}
             self.log.write(state.step, facts | values | {"skipped": state.skipped, "unreadable": unreadable})
         if told:  # whoever told it to stop will not wait
             return
-        if self.held_out and state.step % config.sample_every == 0:
+        if self.held_out and state.step % every.sample_every == 0:
             save_grid(state, *self.held_out)
-        if self.measure and state.step % config.evaluate_every == 0:
+        if self.measure and state.step % every.evaluate_every == 0:
             self.log.write(state.step, self.measure(state.ema))
-        if self.pusher and state.step % config.push_every == 0:
+        if self.pusher and state.step % config.hub.push_every == 0:
             self.pusher.push(state)
 
     def close(self, path: Path, told: list[signal.Signals]) -> None:

@@ -18,7 +18,8 @@ def compile_networks(state: TrainState) -> None:
 
     That a CPU is compiled for with a C++ compiler, which must be there, train/checks.py has seen to.
     """
-    if not state.config.compile:
+    config = state.config
+    if not config.engine.compile:
         return
     torch.backends.cudnn.benchmark = True  # shapes are few and fixed: try the convolutions' algorithms once
     torch._dynamo.config.recompile_limit = 64  # the networks share code objects; past the limit dynamo runs eagerly
@@ -26,7 +27,7 @@ def compile_networks(state: TrainState) -> None:
     # their code that stores vectors of 32 with a stride shifts by 64 bits. Their AVX2 code is right.
     wide = state.device.type == "cpu" and "AVX512" in torch.backends.cpu.get_cpu_capability()
     nets = list(state.model.children())
-    if state.device.type == "cuda" and not state.config.r1:  # whose gradient of a gradient cannot be compiled
+    if state.device.type == "cuda" and not config.discriminator.r1:  # whose gradient of a gradient cannot be compiled
         nets += [state.feature_projection, state.discriminator.a, state.discriminator.b]
     for net in nets:
         if not list(net.parameters()):

@@ -39,7 +39,7 @@ def train(config: TrainConfig) -> Path:
     Started in many processes, all of them call this; the first one writes. SIGTERM saves and returns, Ctrl-C saves and
     raises KeyboardInterrupt. Raises ValueError, with what to do about it, for options, data and training gone wrong.
     """
-    with processes(config.device) as device:
+    with processes(config.engine.device) as device:
         check_options(config, world(), device)
         check_writable(config.run_dir)
         with lock_folder(config.run_dir):
@@ -61,9 +61,9 @@ def train(config: TrainConfig) -> Path:
                     losses = train_step(state, x_a, x_b)
 
                     state.seconds = time.monotonic() - started
-                    if config.minutes:  # by the clock that is furthest, so that all stop at one step
+                    if config.optim.minutes:  # by the clock that is furthest, so that all stop at one step
                         state.seconds = all_reduce_max(state.seconds, device)
-                    if state.step % config.save_every == 0 and not caught:
+                    if state.step % config.log.save_every == 0 and not caught:
                         unsaved = save(state, unsaved)  # before what may take long, or fail
                     if callbacks:
                         callbacks.after_step(losses, len(unreadable), caught)
@@ -122,5 +122,6 @@ def save(state: TrainState, unsaved: int) -> int:
     except (OSError, SafetensorError) as error:  # a full disk may have room again before the next
         if unsaved + 1 >= MAX_UNSAVED:
             raise
-        tqdm.write(f"step {state.step} could not be saved: {error}; trying again in {state.config.save_every} steps")
+        again = state.config.log.save_every
+        tqdm.write(f"step {state.step} could not be saved: {error}; trying again in {again} steps")
         return unsaved + 1

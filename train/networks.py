@@ -35,18 +35,18 @@ def build_discriminators(config: TrainConfig) -> tuple[nn.Module, Discriminators
         The feature projection that they look through (`nn.Identity` for those that look at the images themselves),
         and the discriminators of both domains.
     """
-    channels = config.model.channels
-    match config.discriminator:
+    channels, options = config.model.channels, config.discriminator
+    match options.kind:
         case "patch":
-            nets = Discriminators(*(PatchDiscriminator(c, config.d_dim) for c in channels))
+            nets = Discriminators(*(PatchDiscriminator(c, options.d_dim) for c in channels))
         case "multiscale":
-            nets = Discriminators(*(MultiScaleDiscriminator(c, config.d_dim) for c in channels))
+            nets = Discriminators(*(MultiScaleDiscriminator(c, options.d_dim) for c in channels))
         case "projected":
             from train import features
 
             projection = FeatureProjection(features.EfficientNetLite0(), features.CHANNELS)
             return projection, Discriminators(*(ProjectedDiscriminator(projection.channels) for _ in channels))
-    if config.spectral_norm:
+    if options.spectral_norm:
         for conv in [module for module in nets.modules() if isinstance(module, nn.Conv2d)]:
             spectral_norm(conv)
     return nn.Identity(), nets

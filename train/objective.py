@@ -41,9 +41,10 @@ def discriminator_objective(
     Returns:
         What to minimise, a scalar, and the unweighted term for the log.
     """
-    loss = DOMAINS * discriminator_gan(real, fake, config.gan_loss)
+    options = config.discriminator
+    loss = DOMAINS * discriminator_gan(real, fake, options.gan_loss)
     if r1 is not None:
-        loss = loss + config.r1 * config.r1_every * r1
+        loss = loss + options.r1 * options.r1_every * r1
     return config.weights.gan * loss, {"d": loss}
 
 
@@ -65,7 +66,7 @@ def generator_objective(
     Returns:
         What to minimise, a scalar, and the unweighted terms for the log.
     """
-    gan = DOMAINS * generator_gan(fake, config.gan_loss)
+    gan = DOMAINS * generator_gan(fake, config.discriminator.gan_loss)
     perceptual = torch.zeros_like(gan)
     for seen_hat, seen in zip(recon, real, strict=False):
         perceptual = perceptual + feature_l1([*seen_hat][1:], [*seen][1:])

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.optim import Adam, Optimizer
 
 from train.checkpointer import Checkpointer, checkpoints, named_tensors
-from train.config import TrainConfig
+from train.config import HubConfig, LogConfig, TrainConfig, option_names
 from train.networks import (
     build_discriminators,
     checkpoint_activations,
@@ -53,12 +53,12 @@ class TrainState:
 
     @classmethod
     def build(cls, config: TrainConfig, device: torch.device | None = None) -> "TrainState":
-        """New networks, a function of the config alone, but for `device` (default: config.device).
+        """New networks, a function of the config alone, but for `device` (default: config.engine.device).
 
         What the device could not train, train/checks.py has refused before.
         """
         if device is None:
-            device = device_of(config.device)
+            device = device_of(config.engine.device)
         torch.manual_seed(config.seed)
         _, model_class = MODELS[config.model.model]
         model = model_class(config.model)
@@ -69,25 +69,27 @@ class TrainState:
         for net in (model, feature_projection, discriminator):
             net.to(device).to(memory_format=memory_format(device))
         ema = copy.deepcopy(model).requires_grad_(False).eval()
-        if config.checkpointing:
+        if config.engine.checkpointing:
             checkpoint_activations(model)
 
+        optim, precision = config.optim, config.engine.precision
+
         def adam(net: nn.Module, lr: float) -> Adam:
-            return Adam(net.parameters(), lr, config.betas, weight_decay=config.weight_decay, fused=True)
+            return Adam(net.parameters(), lr, optim.betas, weight_decay=optim.weight_decay, fused=True)
 
         return cls(
             config=config,
             device=device,
-            dtype=dtype_of(config.precision, device),
+            dtype=dtype_of(precision, device),
             model=model,
             ema=ema,
             feature_projection=feature_projection,
             discriminator=discriminator,
-            opt_g=adam(model, config.lr_g),
-            opt_d=adam(discriminator, config.lr_d),
+            opt_g=adam(model, optim.lr_g),
+            opt_d=adam(discriminator, optim.lr_d),
             ddp_generator=distributed(model),
             ddp_discriminator=distributed(discriminator),
-            scaler=torch.amp.GradScaler(device.type, enabled=DTYPES.get(config.precision) == torch.float16),
+            scaler=torch.amp.GradScaler(device.type, enabled=DTYPES.get(precision) == torch.float16),
             skips=torch.zeros(2, dtype=torch.int64, device=device),
         )
 
@@ -103,7 +105,7 @@ class TrainState:
 
     def update_ema(self) -> None:
         """ema += (1 - decay) * (model - ema); the first steps forget faster, so the average never remembers step 0."""
-        decay = min(self.config.ema, (1 + self.step) / (10 + self.step))
+        decay = min(self.config.optim.ema, (1 + self.step) / (10 + self.step))
         with torch.no_grad():
             torch._foreach_lerp_(list(self.ema.parameters()), list(self.model.parameters()), 1 - decay)
 
@@ -145,10 +147,10 @@ class TrainState:
         extra = newest.extra
         options = json.loads(extra["config"])
         options["model"], learnt_from = upgraded(options["model"]), options["data"]
-        if learnt_from != self.config.data and self.config.run_dir == TrainConfig.run_dir:
+        if learnt_from != (source := self.config.data.source) and self.config.run_dir == TrainConfig.run_dir:
             raise ValueError(
                 f"{self.config.run_dir}, where runs go that have no --run-dir, holds one on {learnt_from}. "
-                f"Choose a --run-dir for this one on {self.config.data}."
+                f"Choose a --run-dir for this one on {source}."
             )
         changed = differences(options, json.loads(self.config.to_json()))
         self.changes = f", with other options: {', '.join(changed)}" if changed else ""
@@ -170,14 +172,15 @@ class TrainState:
 
 def progress(config: TrainConfig, step: int, seconds: float) -> float:
     """The share of the run that is done, from 0 to 1, by its steps or its minutes, whichever is further."""
-    by_clock = seconds / (60 * config.minutes) if config.minutes else 0.0
-    return min(1.0, max(step / config.steps, by_clock))
+    steps, minutes = config.optim.steps, config.optim.minutes
+    by_clock = seconds / (60 * minutes) if minutes else 0.0
+    return min(1.0, max(step / steps, by_clock))
 
 
 def schedule(config: TrainConfig, step: int, seconds: float = 0.0) -> float:
     """What the learning rates are multiplied with after so many steps and seconds of training: 1 at the first."""
     done = progress(config, step, seconds)
-    match config.schedule:
+    match config.optim.schedule:
         case "constant":
             return 1.0
         case "linear":
@@ -201,7 +204,7 @@ def differences(old: dict[str, Any], new: dict[str, Any], prefix: str = "") -> l
 
 
 # Options of the machine, and of what is done beside the steps.
-_BESIDE = (
-    "run_dir", "init", "device", "compile", "workers", "cache", "tensorboard", "checkpointing", "accumulate",
-    "log_every", "sample_every", "save_every", "evaluate_every", "push_to", "push_every", "push_private",
-)  # fmt: skip
+_BESIDE = {
+    "run_dir", "init", "device", "compile", "workers", "cache", "checkpointing", "accumulate",
+    *option_names(LogConfig), *option_names(HubConfig),
+}  # fmt: skip

@@ -47,13 +47,13 @@ def train_step(state: TrainState, x_a: Tensor, x_b: Tensor) -> dict[str, Tensor]
 
     state.discriminator.requires_grad_(True)  # D learns to tell photos from translations.
     d_terms, d_finite = minimise(
-        state, state.ddp_discriminator, state.opt_d, state.config.lr_d, parts,
+        state, state.ddp_discriminator, state.opt_d, state.config.optim.lr_d, parts,
         lambda part: discriminator_loss(state, shared or forward_without_gradients(state, part)),
     )  # fmt: skip
 
     state.discriminator.requires_grad_(False)  # E and G learn to reconstruct, and to translate so that D is deceived.
     g_terms, g_finite = minimise(
-        state, state.ddp_generator, state.opt_g, state.config.lr_g, parts,
+        state, state.ddp_generator, state.opt_g, state.config.optim.lr_g, parts,
         lambda part: generator_loss(state, shared or forward(state, part)),
     )  # fmt: skip
 
@@ -95,8 +95,8 @@ def forward(state: TrainState, part: Part) -> Forward:
         rows = BatchRows(noise, part.first, part.total)
         out = state.ddp_generator(part.x_a, part.x_b, generator=rows, **forward_options(config))
         recon = [out.x_aa, out.x_bb] if config.weights.perceptual else []
-        images = zoom(config.zoom, part.x_a, part.x_b, out.x_ba, out.x_ab, *recon, generator=augmentation)
-        if config.diffaugment:
+        images = zoom(config.discriminator.zoom, part.x_a, part.x_b, out.x_ba, out.x_ab, *recon, generator=augmentation)
+        if config.discriminator.diffaugment:
             draws = torch.rand(part.total, 7, generator=augmentation)[part.first : part.first + n]
             draws = draws.to(part.x_a.device, non_blocking=True)
             images = [diffaugment(x, draws) for x in images]
@@ -121,13 +121,13 @@ def project(feature_projection: nn.Module, images: Sequence[Tensor]) -> list[See
 
 def discriminator_loss(state: TrainState, fwd: Forward) -> Objective:
     """What D minimises for one part: its verdicts on photos and on translations, which are detached."""
-    config = state.config
-    fakes = [fwd.fake, fwd.real[::-1]] if config.real_negatives else [fwd.fake]
+    options = state.config.discriminator
+    fakes = [fwd.fake, fwd.real[::-1]] if options.real_negatives else [fwd.fake]
     with autocast(state):
         logits = state.ddp_discriminator(*(real_and_fake(*domain) for domain in zip(fwd.real, *fakes, strict=True)))
     real, fake = zip(*(scale.tensor_split([len(fwd.part.x_a)]) for scale in logits), strict=True)
-    r1 = r1_of_photos(state, fwd.part) if config.r1 and state.step % config.r1_every == 0 else None
-    return discriminator_objective(config, real, fake, r1)
+    r1 = r1_of_photos(state, fwd.part) if options.r1 and state.step % options.r1_every == 0 else None
+    return discriminator_objective(state.config, real, fake, r1)
 
 
 def r1_of_photos(state: TrainState, part: Part) -> Tensor:
@@ -148,7 +148,8 @@ def generator_loss(state: TrainState, fwd: Forward) -> Objective:
 
 def split_batch(state: TrainState, x_a: Tensor, x_b: Tensor) -> list[Part]:
     """The parts of a process's photos that are accumulated."""
-    parts, n = state.config.accumulate, len(x_a) // state.config.accumulate
+    parts = state.config.optim.accumulate
+    n = len(x_a) // parts
     first, total = rank() * len(x_a), world() * len(x_a)
     halves = zip(x_a.chunk(parts), x_b.chunk(parts), strict=True)
     return [Part(a, b, first + i * n, total) for i, (a, b) in enumerate(halves)]
@@ -194,8 +195,8 @@ def update(state: TrainState, optimizer: Optimizer, lr: float) -> Tensor:
     group["lr"] = lr * schedule(state.config, state.step, state.seconds)
     state.scaler.unscale_(optimizer)
     norm = nn.utils.get_total_norm([p.grad for p in group["params"] if p.grad is not None])
-    if state.config.clip:
-        nn.utils.clip_grads_with_norm_(group["params"], state.config.clip, norm)
+    if state.config.optim.clip:
+        nn.utils.clip_grads_with_norm_(group["params"], state.config.optim.clip, norm)
     finite = norm.isfinite()
     optimizer.found_inf = (~finite).float()  # type: ignore[attr-defined]  # by which gradient scalers tell fused optimisers to change nothing
     state.scaler.step(optimizer)
@@ -211,7 +212,7 @@ def finish_step(state: TrainState, finite: Tensor, terms: dict[str, Tensor]) -> 
     state.scaler.update()
     state.skips = torch.stack([state.skips[0] + ~finite, torch.where(finite, 0, state.skips[1] + 1)])
     looked_at = state.device.type == "cpu" or state.step % CHECK_SKIPPED_EVERY == 0
-    if looked_at and state.skipped_in_a_row > state.config.max_skipped:
+    if looked_at and state.skipped_in_a_row > state.config.optim.max_skipped:
         bad = [name for name, term in terms.items() if not term.isfinite()]
         raise Diverged(
             f"{state.skipped_in_a_row} steps in a row, up to step {state.step}, gave gradients that are not finite "

@@ -41,7 +41,7 @@ class Batch(NamedTuple):
 
 def domain_recipes(config: TrainConfig) -> list[tuple[str, Recipe]]:
     channels = dict(zip(("trainA", "trainB"), config.model.channels, strict=True))
-    return [(name, Recipe(c, config.model.image_size, config.min_crop)) for name, c in channels.items()]
+    return [(name, Recipe(c, config.model.image_size, config.data.min_crop)) for name, c in channels.items()]
 
 
 class UnpairedBatches(Dataset):
@@ -53,10 +53,11 @@ class UnpairedBatches(Dataset):
     """
 
     def __init__(self, config: TrainConfig, rank: int = 0, world: int = 1):
-        self.config, self.root = config, find_data(config.data)
-        self.rows, self.first = config.batch_size // world, rank * (config.batch_size // world)
+        self.config, self.root = config, find_data(config.data.source)
+        self.rows = config.data.batch_size // world
+        self.first = rank * self.rows
         self.domains = [
-            open_photos(list_photos(self.root / name), recipe, cache=config.cache)
+            open_photos(list_photos(self.root / name), recipe, cache=config.data.cache)
             for name, recipe in domain_recipes(config)
         ]
 
@@ -70,7 +71,7 @@ class UnpairedBatches(Dataset):
 
     def positions(self, step: int) -> range:
         """The places in each domain's walk that the rows of a step show."""
-        first = step * self.config.batch_size + self.first
+        first = step * self.config.data.batch_size + self.first
         return range(first, first + self.rows)
 
     def candidates(self, domain: int, position: int) -> Iterator[int]:
@@ -82,8 +83,9 @@ class UnpairedBatches(Dataset):
 
     def plan(self, domain: int, position: int, height: int, width: int) -> Crop:
         """How a photo of height x width pixels is cropped at a position of a domain's walk."""
-        recipe, draw = self.domains[domain].recipe, random.Random(self.config.seed_for("crop", domain, position))
-        return plan_crop(height, width, recipe, draw, self.config.rotate, self.config.jitter)
+        recipe, options = self.domains[domain].recipe, self.config.data
+        draw = random.Random(self.config.seed_for("crop", domain, position))
+        return plan_crop(height, width, recipe, draw, options.rotate, options.jitter)
 
     def name(self, domain: int, photo: int) -> str:
         return self.domains[domain].paths[photo].relative_to(self.root).as_posix()
@@ -144,13 +146,14 @@ def fit_on(device: torch.device, plan: UnpairedBatches) -> bool:
 
 def batches(config: TrainConfig, first_step: int, rank: int = 0, world: int = 1) -> DataLoader:
     """Batches of the steps from `first_step` to the end of the run: the rows of process `rank` of `world`."""
+    workers = config.data.workers
     return DataLoader(
         UnpairedBatches(config, rank, world),
-        sampler=range(first_step, config.steps),
+        sampler=range(first_step, config.optim.steps),
         batch_size=None,
-        num_workers=config.workers,
-        prefetch_factor=AHEAD if config.workers else None,
-        timeout=SILENCE if config.workers else 0,
+        num_workers=workers,
+        prefetch_factor=AHEAD if workers else None,
+        timeout=SILENCE if workers else 0,
         pin_memory=torch.cuda.is_available(),
         worker_init_fn=_leave_signals_to_the_trainer,
         generator=torch.Generator(),  # it seeds the workers, who have no use for it; else the global one would move on
@@ -168,14 +171,14 @@ def reading(
     """
     plan = UnpairedBatches(config, rank(), world())
     if fit_on(device, plan):
-        yield DeviceBatches(plan, device, range(first_step, config.steps))
+        yield DeviceBatches(plan, device, range(first_step, config.optim.steps))
         return
     _check_shared_memory(config)
     loaded: Any = iter(batches(config, first_step, rank(), world()))
     try:
         yield _awaited(loaded, CaughtSignals() if caught is None else caught)
     finally:
-        if config.workers:
+        if config.data.workers:
             _end_readers(loaded)
 
 
@@ -222,14 +225,15 @@ def _check_shared_memory(config: TrainConfig, where: Path = Path("/dev/shm")) ->
 
     A reader that cannot put its batch there drops it without a word. Docker gives 64 MB if it is not told otherwise.
     """
-    if not config.workers or not where.is_dir():
+    workers = config.data.workers
+    if not workers or not where.is_dir():
         return
     channels = sum(config.model.channels)
-    batch = 4 * channels * config.batch_size // world() * config.model.image_size**2
-    needed, free = config.workers * AHEAD * batch, shutil.disk_usage(where).free
+    batch = 4 * channels * config.data.batch_size // world() * config.model.image_size**2
+    needed, free = workers * AHEAD * batch, shutil.disk_usage(where).free
     if needed > free:
         raise DataError(
-            f"{config.workers} readers need up to {needed / 1e6:.0f} MB of shared memory, and {where} has "
+            f"{workers} readers need up to {needed / 1e6:.0f} MB of shared memory, and {where} has "
             f"{free / 1e6:.0f} MB free. Give more (docker run --shm-size 2g), or set --workers 0."
         )
 
@@ -245,7 +249,7 @@ def held_out_photos(config: TrainConfig, n: int) -> tuple[Tensor, Tensor] | None
 
     As many of either as there are of both; None where there are no such photos.
     """
-    root = find_data(config.data)
+    root = find_data(config.data.source)
     x_a, x_b = (
         _first_photos(root / folder, n, channels, config.model.image_size)
         for folder, channels in zip(("testA", "testB"), config.model.channels, strict=True)

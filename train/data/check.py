@@ -24,8 +24,9 @@ def check_data(config: TrainConfig) -> str:
     Returns one line a domain: how many, sizes, modes, which are left out, where they are kept. Raises DataError with
     all that is wrong in one message.
     """
-    root = find_data(config.data)
-    report = [f"{config.data} is revision {root.name}"] if config.data.startswith("hf:") else []
+    source = config.data.source
+    root = find_data(source)
+    report = [f"{source} is revision {root.name}"] if source.startswith("hf:") else []
     problems = []
     for name, recipe in domain_recipes(config):
         if not (root / name).is_dir():
@@ -38,7 +39,7 @@ def check_data(config: TrainConfig) -> str:
                 f"{_unread(root / name)}"
             )
             continue
-        looks, note = look_through(paths, recipe, cache=config.cache, name=name)
+        looks, note = look_through(paths, recipe, cache=config.data.cache, name=name)
         good = [look for look in looks if not isinstance(look, str)]
         bad = [look for look in looks if isinstance(look, str)]
         if not good or _too_many(len(bad), len(paths), config):
@@ -102,7 +103,8 @@ class Unreadable:
 
     def __init__(self, config: TrainConfig):
         self.config = config
-        self.totals = {name: len(list_photos(find_data(config.data) / name)) for name, _ in domain_recipes(config)}
+        root = find_data(config.data.source)
+        self.totals = {name: len(list_photos(root / name)) for name, _ in domain_recipes(config)}
         self.names: set[str] = set()
 
     def __len__(self) -> int:
@@ -120,7 +122,7 @@ class Unreadable:
 
 
 def _too_many(bad: int, total: int, config: TrainConfig) -> bool:
-    return bad > config.max_unreadable * total
+    return bad > config.data.max_unreadable * total
 
 
 def _refusal(domain: str, bad: int, total: int) -> str:

@@ -285,8 +285,8 @@ class Measure:
     """
 
     def __init__(self, config: TrainConfig, n: int = 64):
-        root, model = find_data(config.data), config.model
-        self.extractor = EfficientNetLite2().to(device_of(config.device))
+        root, model = find_data(config.data.source), config.model
+        self.extractor = EfficientNetLite2().to(device_of(config.engine.device))
         channels: dict[Domain, int] = {"a": model.channels_a, "b": model.channels_b}
         self.real: dict[Domain, Real] = {
             domain: read_real(root, domain.upper(), c, model.image_size, self.extractor, held_out=n, training=4 * n)

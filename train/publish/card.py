@@ -11,7 +11,7 @@ from huggingface_hub import EvalResult, ModelCardData
 
 from train.config import TrainConfig, presets
 from train.eval.results import table
-from unit.checkpoint import CARD, METRICS, upgraded, write_atomic
+from unit.checkpoint import CARD, METRICS, write_atomic
 
 TRAINING, SAMPLES = "training.json", "samples.jpg"  # with the measures, what a card is made of, in its folder
 REPO = "owner/name"  # stands for the repository until it is known (train/publish/push.py)
@@ -101,10 +101,10 @@ def card(training: Mapping[str, Any], metrics: Mapping[str, Any] | None = None, 
     "blend", what was mixed with other weights, if they were.
     metrics: what train/eval/evaluate.py measured. samples: whether samples.jpg lies beside the card.
     """
-    config = complete(training["config"])
-    data, model = config["data"], config["model"]
-    name = f"UNIT: {model['domain_a']} and {model['domain_b']}"
-    hours, photos = training["seconds"] / 3600, 2 * training["step"] * config["batch_size"]
+    config = TrainConfig.from_saved(training["config"])
+    data, model, optim = config.data.source, config.model, config.optim
+    name = f"UNIT: {model.domain_a} and {model.domain_b}"
+    hours, photos = training["seconds"] / 3600, 2 * training["step"] * config.data.batch_size
     on_hub = data.removeprefix("hf:").partition("@")[0] if data.startswith("hf:") else None
     facts = ModelCardData(
         license=training["license"],
@@ -124,10 +124,10 @@ def card(training: Mapping[str, Any], metrics: Mapping[str, Any] | None = None, 
     said = {
         "notes": f"\n{training['notes'].strip()}\n" if training["notes"] else "",
         "blend": f"; {training['blend']}" if training.get("blend") else "",
-        "of_all": f"in {config['minutes']:g} minutes" if config["minutes"] else f"of {config['steps']:,}",
+        "of_all": f"in {optim.minutes:g} minutes" if optim.minutes else f"of {optim.steps:,}",
     }
     text = TEXT.format(
-        **{**config, **model, **training, **said},
+        **{**config.options(), **vars(model), **training, **said},
         training_file=TRAINING,
         metrics_file=METRICS,
         repo=REPO,
@@ -135,21 +135,21 @@ def card(training: Mapping[str, Any], metrics: Mapping[str, Any] | None = None, 
         data_link=f"[`{on_hub}`](https://huggingface.co/datasets/{on_hub})" if on_hub else f"`{data}`",
         photos=photos,
         hours=hours,
-        loss_weights=", ".join(f"{name} {value:g}" for name, value in config["weights"].items()),
+        loss_weights=", ".join(f"{name} {value:g}" for name, value in vars(config.weights).items()),
         command=command(config),
         results=_results(metrics),
         terms=terms,
-        options=json.dumps(config, indent=1),
+        options=json.dumps(json.loads(config.to_json()), indent=1),
     )
     return f"---\n{facts.to_yaml()}\n---\n\n{text}"
 
 
-def command(config: Mapping[str, Any]) -> str:
+def command(config: TrainConfig) -> str:
     """The `python -m train PRESET ...` that has these options, without the folder and the repository of the run.
 
     The preset is that of the layout; for a layout that has none, the one that needs the fewest words.
     """
-    options = _flat(complete(config))
+    options = _flat(json.loads(config.to_json()))
 
     def words(preset: str, usual: TrainConfig) -> list[str]:
         of_preset = _flat(json.loads(usual.to_json()))
@@ -158,20 +158,9 @@ def command(config: Mapping[str, Any]) -> str:
             word for name in other for word in _option(name.replace("_", "-"), options[name])
         ]
 
-    ways = [
-        (usual.model.layout != options["model.layout"], words(name, usual)) for name, (_, usual) in presets("").items()
-    ]
+    ways = [(usual.model.layout != config.model.layout, words(name, usual)) for name, (_, usual) in presets("").items()]
     _, best = min(ways, key=lambda way: (way[0], len(way[1])))
     return "python -m train " + shlex.join(best)
-
-
-def complete(config: Mapping[str, Any]) -> dict[str, Any]:
-    """All options of TrainConfig there are now. Those younger than the run have the values that change nothing."""
-    config = {**config, "model": upgraded(config.get("model", {}))}
-    return {
-        name: value | config[name] if isinstance(value, dict) else config.get(name, value)
-        for name, value in json.loads(TrainConfig(data="").to_json()).items()
-    }
 
 
 def _option(name: str, value: Any) -> list[str]:

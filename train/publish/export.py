@@ -21,12 +21,12 @@ from train.command import one_sentence
 from train.config import TrainConfig
 from train.data.batches import held_out_photos
 from train.data.source import DataError, redact_path
-from train.publish.card import SAMPLES, TRAINING, UNKNOWN, complete, read_json, write_card
+from train.publish.card import SAMPLES, TRAINING, UNKNOWN, read_json, write_card
 from unit.checkpoint import DISCRIMINATORS, METRICS, WEIGHTS, save_pretrained, write_atomic
 from unit.hub import load_pretrained
 from unit.images import to_image
 from unit.models.protocol import Domain, Model
-from unit.models.unit import UNIT, UNITConfig
+from unit.models.unit import UNIT
 from unit.pipeline import Translator
 
 PHOTOS = 4  # of each domain in the grid
@@ -54,15 +54,15 @@ def export(
     if (newest := Checkpointer(run).load_newest()) is None:
         raise ValueError(f"{run} holds no checkpoint yet; they are written every --save-every steps.")
     _, tensors, metadata = newest
-    config = complete(json.loads(metadata["config"]))
-    model = UNIT(UNITConfig(**config["model"]))
+    config = TrainConfig.from_saved(json.loads(metadata["config"]))
+    model = UNIT(config.model)
     model.load_state_dict({k.removeprefix("ema."): tensor for k, tensor in tensors.items() if k.startswith("ema.")})
     told = ""
     if blend:
         model.load_state_dict(blended(model, load_pretrained(blend), share))
         told = f"{share:g} of it and {1 - share:g} of the weights in {redact_path(blend)}"
     try:
-        photos = held_out_photos(TrainConfig(data=data or config["data"], model=model.config), PHOTOS)
+        photos = held_out_photos(config.replace(data=data or config.data.source), PHOTOS)
     except DataError:
         if data:
             raise
@@ -99,8 +99,10 @@ def write_checkpoint(
     blend: str = "",
 ) -> None:
     """What `export` writes, for a model with the metadata of its training state; `photos` (x_a, x_b) make the grid."""
-    config = complete(json.loads(metadata["config"]))
-    config |= {name: redact_path(config[name]) for name in ("data", "init")} | {"run_dir": Path(config["run_dir"]).name}
+    config = TrainConfig.from_saved(json.loads(metadata["config"]))
+    config = config.replace(
+        data=redact_path(config.data.source), init=redact_path(config.init), run_dir=Path(config.run_dir.name)
+    )
     kept = read_json(folder / TRAINING) or {}
     facts = {
         "step": int(metadata["step"]),
@@ -110,7 +112,7 @@ def write_checkpoint(
         "blend": blend,
         "license": license or kept.get("license", UNKNOWN),
         "notes": kept.get("notes", "") if notes is None else notes,
-        "config": config,
+        "config": json.loads(config.to_json()),
     }
     before = _bytes(folder / WEIGHTS)
     save_pretrained(model, folder)

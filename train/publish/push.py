@@ -84,7 +84,7 @@ class Pusher:
     """
 
     def __init__(self, config: TrainConfig):
-        self.repo, self.private, self.run = config.push_to, config.push_private, config.run_dir
+        self.repo, self.private, self.run = config.hub.push_to, config.hub.push_private, config.run_dir
         self.photos = held_out_photos(config, PHOTOS)
         quiet()
         try:

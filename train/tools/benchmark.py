@@ -37,11 +37,12 @@ from unit.pipeline import memory_format
 def plain_step(state: TrainState, x_a: Tensor, x_b: Tensor) -> None:
     """The same update as `train_step`, with fakes drawn anew for each player, and no care for accidents."""
     config, model, discriminator, project = state.config, state.model, state.discriminator, state.feature_projection
+    least = config.discriminator.zoom
 
     with torch.no_grad():
         q_a, q_b = model.encode(x_a, "a"), model.encode(x_b, "b")
         x_ba, x_ab = model.decode(Code(q_b.sample()), "a"), model.decode(Code(q_a.sample()), "b")
-        seen_a, seen_b, seen_ba, seen_ab = (project(x) for x in zoom(config.zoom, x_a, x_b, x_ba, x_ab))
+        seen_a, seen_b, seen_ba, seen_ab = (project(x) for x in zoom(least, x_a, x_b, x_ba, x_ab))
     discriminator.requires_grad_(True)
     d_loss, _ = discriminator_objective(config, discriminator(seen_a, seen_b), discriminator(seen_ba, seen_ab))
     state.opt_d.zero_grad()
@@ -51,7 +52,7 @@ def plain_step(state: TrainState, x_a: Tensor, x_b: Tensor) -> None:
     discriminator.requires_grad_(False)
     out = model(x_a, x_b, **forward_options(config))
     pairs = [out.x_aa, out.x_bb, x_a, x_b] if config.weights.perceptual else []
-    seen = [project(x) for x in zoom(config.zoom, out.x_ba, out.x_ab, *pairs)]
+    seen = [project(x) for x in zoom(least, out.x_ba, out.x_ab, *pairs)]
     g_loss, _ = generator_objective(config, out.losses(x_a, x_b), discriminator(*seen[:2]), seen[2:4], seen[4:])
     state.opt_g.zero_grad()
     g_loss.backward()
@@ -96,7 +97,7 @@ def convolution_peak(device: torch.device, dtype: torch.dtype) -> float:
 
 def loader_share(config: TrainConfig, data: str, step: float, n: int = 50) -> float:
     """Seconds to read and crop a batch, from the cache, over those of a step. Workers do it beside the steps."""
-    config = dataclasses.replace(config, data=data, workers=0)
+    config = config.replace(data=data, workers=0)
     loaded = UnpairedBatches(config)
     loaded[0]
     start = time.perf_counter()
@@ -107,7 +108,7 @@ def loader_share(config: TrainConfig, data: str, step: float, n: int = 50) -> fl
 
 def count_flops(config: TrainConfig, x_a: Tensor, x_b: Tensor) -> int:
     """Floating-point operations of one step of ours (two a multiplication and addition), forward and backward."""
-    state = TrainState.build(dataclasses.replace(config, precision="fp32"))
+    state = TrainState.build(config.replace(precision="fp32"))
     with FlopCounterMode(display=False) as counter:
         train_step(state, x_a, x_b)
     return counter.get_total_flops()
@@ -135,14 +136,12 @@ def compare(args: argparse.Namespace) -> int:
         raise ValueError(f"--steps is {args.steps}: it must be 1 or more.")
     config = presets("")[args.preset][1]
     network = dataclasses.replace(config.model, dim=args.dim, image_size=args.size)
-    config = dataclasses.replace(
-        config, model=network, batch_size=args.batch_size, device=args.device, compile=not args.no_compile
-    )
-    check_options(config, device=device_of(config.device))
+    config = config.replace(model=network, batch_size=args.batch_size, device=args.device, compile=not args.no_compile)
+    check_options(config, device=device_of(config.engine.device))
     if args.photos:  # before minutes of timing
-        check_data(dataclasses.replace(config, data=args.photos))
+        check_data(config.replace(data=args.photos))
 
-    plain, ours = TrainState.build(dataclasses.replace(config, precision="fp32")), TrainState.build(config)
+    plain, ours = TrainState.build(config.replace(precision="fp32")), TrainState.build(config)
     for net in (plain.model, plain.ema, plain.feature_projection, plain.discriminator):
         net.to(memory_format=torch.contiguous_format)
     for layer in plain.model.modules():

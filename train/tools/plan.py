@@ -8,7 +8,6 @@ What allocators and convolution libraries take beside that is theirs, so leave s
 """
 
 import argparse
-import dataclasses
 import sys
 import time
 from collections import Counter
@@ -55,8 +54,8 @@ def plan(config: TrainConfig, processes: int = 1) -> Plan:
 
     The R1 penalty of every 16th step is left out: the counter cannot follow a gradient of a gradient.
     """
-    state = TrainState.build(dataclasses.replace(config, r1=0.0), torch.device("cpu"))
-    state.dtype = dtype_of(config.precision, device_of(config.device))  # of where it will run
+    state = TrainState.build(config.replace(r1=0.0), torch.device("cpu"))
+    state.dtype = dtype_of(config.engine.precision, device_of(config.engine.device))  # of where it will run
     nets = (state.model, state.discriminator, state.feature_projection)
     generator, discriminators, frozen = (sum(p.numel() for p in net.parameters()) for net in nets)
     # Weight, gradient and Adam's two moments of what learns, the average of the generator: five and four floats.
@@ -65,7 +64,7 @@ def plan(config: TrainConfig, processes: int = 1) -> Plan:
         static += 2 * (generator + discriminators)  # the copies that autocast multiplies with
     for net in (*nets, state.ema):
         net.to("meta", state.dtype)  # The optimisers keep the old weights, which have no gradients, and do nothing.
-    rows = config.batch_size // processes
+    rows = config.data.batch_size // processes
     channels = config.model.channels
     x_a, x_b = (
         torch.empty(rows, c, *2 * [config.model.image_size], device="meta", dtype=state.dtype) for c in channels
@@ -125,11 +124,11 @@ def measure(config: TrainConfig, steps: int = 3) -> tuple[float, float]:
 
     Bytes: on CUDA those of tensors; elsewhere what the process grew by from before its networks were built.
     """
-    on_gpu = device_of(config.device).type == "cuda"
+    on_gpu = device_of(config.engine.device).type == "cuda"
     before = 0 if on_gpu else resident()
     state = TrainState.build(config)
     channels, side = config.model.channels, config.model.image_size
-    x_a, x_b = (torch.rand(config.batch_size, c, side, side, device=state.device) * 2 - 1 for c in channels)
+    x_a, x_b = (torch.rand(config.data.batch_size, c, side, side, device=state.device) * 2 - 1 for c in channels)
     seconds = []
     for _ in range(steps):
         start = time.perf_counter()
@@ -175,8 +174,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for name in ("processes", "share", "peak", "step"):
         if (value := getattr(args, name)) is not None and not value > 0:
             raise ValueError(f"--{name} is {value}: it must be above 0.")
-    config = dataclasses.replace(config, compile=False, tensorboard=False)  # nothing here does
-    check_options(config, args.processes, device_of(config.device) if args.measure else None)
+    config = config.replace(compile=False, tensorboard=False)  # nothing here does
+    check_options(config, args.processes, device_of(config.engine.device) if args.measure else None)
     costs = plan(config, args.processes)
     print(describe(config, costs, args.processes, args.peak, args.share))
     if args.step:
@@ -188,9 +187,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def describe(config: TrainConfig, costs: Plan, processes: int, peak: float | None, share: float) -> str:
-    size, photos = config.model.image_size, 2 * config.batch_size
+    size, batch_size = config.model.image_size, config.data.batch_size
+    photos = 2 * batch_size
     lines = [
-        f"{config.model.layout}, dim {config.model.dim}, {size} px, batch {config.batch_size} of each domain, "
+        f"{config.model.layout}, dim {config.model.dim}, {size} px, batch {batch_size} of each domain, "
         f"{processes} process{'es' * (processes > 1)}, {costs.precision}",
         f"parameters      {costs.generator / 1e6:.1f} M encoders and decoders, {costs.discriminators / 1e6:.1f} M "
         f"discriminators, {costs.frozen / 1e6:.1f} M frozen",
@@ -207,12 +207,13 @@ def describe(config: TrainConfig, costs: Plan, processes: int, peak: float | Non
 def scaling(config: TrainConfig, costs: Plan, seconds: float) -> Iterator[str]:
     """Lines on 1, 8 and 64 GPUs that each take the batch of one, which takes so many seconds a step."""
     gradients = 4 * (costs.generator + costs.discriminators)  # float32, under autocast too
-    photos = 2 * config.batch_size
+    batch_size = config.data.batch_size
+    photos = 2 * batch_size
     for gpus in (1, NODE, 8 * NODE):
         step = step_on_many(seconds, gradients, gpus)
         yield (
             f"{gpus:2} GPU{'s' * (gpus > 1):1}         {gpus * photos / step:,.0f} photos/s, "
-            f"--batch-size {gpus * config.batch_size}, {step:.3f} s a step, {seconds / step:.0%} of the pace of one"
+            f"--batch-size {gpus * batch_size}, {step:.3f} s a step, {seconds / step:.0%} of the pace of one"
         )
 
 

@@ -38,8 +38,8 @@ COLLAPSED = 0.5  # of the spread of real photos
 def small(config: TrainConfig, args: argparse.Namespace, seed: int) -> TrainConfig:
     """The preset at the size of the experiment; losses, discriminators, rates and weights are its own."""
     model = dataclasses.replace(config.model, image_size=args.size, dim=args.dim)
-    return dataclasses.replace(
-        config, data=args.data, model=model, d_dim=args.dim, batch_size=args.batch_size, steps=args.steps, seed=seed,
+    return config.replace(
+data=args.data, model=model, d_dim=args.dim, batch_size=args.batch_size, steps=args.steps, seed=seed,
         device=args.device, compile=False, ema=0.99,
     )  # fmt: skip
 
@@ -67,7 +67,9 @@ def measured(model: UNIT, x_a: Tensor, x_b: Tensor, extractor: EfficientNetLite2
 def run(config: TrainConfig, extractor: EfficientNetLite2, photos: int) -> tuple[float, float, float, int]:
     held_out = held_out_photos(config, photos)
     if held_out is None or len(held_out[0]) < 2:
-        raise ValueError(f"{config.data} needs testA and testB, of two photos or more: they are what is looked at.")
+        raise ValueError(
+            f"{config.data.source} needs testA and testB, of two photos or more: they are what is looked at."
+        )
     state = TrainState.build(config)
     with suppress(Diverged), reading(config, 0) as batches:  # it is counted by the steps it has skipped
         for x_a, x_b, _ in batches:
@@ -83,7 +85,7 @@ def table(args: argparse.Namespace) -> None:
         raise ValueError(f"--seeds is {args.seeds}: it must be 1 or more.")
     for name in args.presets:
         config = small(presets(args.data)[name][1], args, seed=0)
-        check_options(config, device=device_of(config.device))
+        check_options(config, device=device_of(config.engine.device))
     find_data(args.data)
     extractor = EfficientNetLite2()
     print(
@@ -95,7 +97,7 @@ def table(args: argparse.Namespace) -> None:
         rows = []
         with tempfile.TemporaryDirectory() as folder:
             for seed in tqdm(range(args.seeds), desc=name, unit="seed"):
-                config = dataclasses.replace(small(preset, args, seed), run_dir=Path(folder))
+                config = small(preset, args, seed).replace(run_dir=Path(folder))
                 check_data(config)
                 rows.append(run(config, extractor, args.photos))
         bad = sum(min(ab, ba) < COLLAPSED or steps_lost > 0 for ab, ba, _, steps_lost in rows)
