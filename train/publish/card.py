@@ -70,8 +70,8 @@ translator.translate("photo.jpg", "{domain_b}").save("{domain_b}.png")
 ## Limits and bias
 
 - It knows what its training photos show, {domain_a} and {domain_b} as in {data_link}, and translates anything else
-  without a warning that it has never seen the like. Nobody has checked these photos for what or whom they leave out. What is
-  common among them (a breed, a place, a light) appears too often, and what is rare comes out badly.
+  without a warning that it has never seen the like. Nobody has checked these photos for what or whom they leave out.
+  What is common among them (a breed, a place, a light) appears too often, and what is rare comes out badly.
 - One photo has one translation: UNIT is unimodal, and noise in the latent changes little.
 - It was trained at {image_size} px. Objects much larger or smaller than in the training crops come out worse.
 - Its pictures are made up. It is no evidence of how anything looked or will look, and not for identifying persons,
