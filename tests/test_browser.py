@@ -2,9 +2,7 @@
 
 import base64
 import json
-import os
 import re
-import shutil
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,27 +11,11 @@ import pytest
 from app_server import MISSING_REPO, serve, write_photo
 from hub_server import Hub, Repo
 from PIL import Image
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Locator, Page, expect, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Locator, Page, expect
 
-pytest_plugins = ["app_server", "hub_server"]
+pytest_plugins = ["app_server", "browser", "hub_server"]
 expect.set_options(timeout=30_000)  # the machine may be busy
-QUIET = [
-    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-    "--disable-component-update", "--disable-sync",
-]  # fmt: skip
 LEAVING = "this page is being left"
-CAMERA = ["--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"]
-
-
-@pytest.fixture(scope="session")
-def browser() -> Iterator[Browser]:
-    chromium = next(filter(os.path.exists, ["/usr/bin/chromium", shutil.which("chromium") or ""]), None)
-    if chromium is None:
-        pytest.fail("Chromium is missing: apt-get install chromium, or set UNIT_NO_BROWSER=1 to leave these tests out")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium, args=QUIET + CAMERA)
-        yield browser
-        browser.close()
 
 
 @pytest.fixture

@@ -30,6 +30,16 @@ TABLE = {
     "Could not load {missing} from the Hugging Face Hub. These models came with the app.": (
         "無法從 Hugging Face Hub 載入 {missing}。這些是隨附的模型。"
     ),
+    # the slider over two pictures, and the strip of results
+    "Before and after: how much of each is seen": "轉換前與轉換後：各看到多少",
+    "{before} % before, {after} % after": "轉換前 {before}%，轉換後 {after}%",
+    "Before": "轉換前",
+    "After": "轉換後",
+    "Full screen": "全螢幕",
+    "The result is on its way …": "結果馬上就好……",
+    "The result will appear here.": "結果會顯示在這裡。",
+    "This result is no longer here.": "這個結果已經不在了。",
+    "Results of this visit": "這次的結果",
     # results
     "Full resolution": "完整解析度",
     "Download in full resolution": "下載完整解析度",
