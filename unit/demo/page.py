@@ -130,8 +130,8 @@ class Page:
             given = {name: controls.settings[name] for name in names}
             mix, about, film = self.mix, self.about, self.film.walk
             fresh = [
-                *controls.settled, self.result.before_after, mix.drawn_in, mix.example_2, *mix.journey.shown, *film.shown,
-                about.about, about.card, about.link_text,
+                *controls.settled, self.result.before_after, mix.drawn_in, mix.example_2, *mix.journey.shown,
+                *film.shown, about.about, about.card, about.link_text,
             ]  # fmt: skip
             event = event.then(
                 self.settle_and_wait if show else self.settle, outputs=fresh, inputs_kwargs=given, **QUICK
@@ -170,6 +170,10 @@ class Page:
         after = uploaded(gallery[event.index]["image"]).path
         shown = result.of_files(before, after, framed, history, settings, plain=False)
         return {getattr(result, name): value for name, value in shown.items()}
+
+    @for_people
+    def flip(self, way: Any) -> str:
+        return self.controls.flipped(way)
 
     @for_people
     def select(self, history: History, event: gr.SelectData) -> dict[Any, Any]:

@@ -15,7 +15,7 @@ from unit.demo.framed import Framed
 from unit.demo.service import Face, TranslationRequest
 from unit.demo.strip import History, Result, results_strip
 
-BOX = "4 / 3"  # the shape of the place that the result has, whatever its own is
+BOX = "3 / 2"  # the shape of the place that the result has, whatever its own is
 
 
 class ResultPanel:

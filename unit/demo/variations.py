@@ -12,7 +12,7 @@ from unit.demo.files import QUICK, RUN, saved
 from unit.demo.service import MAX_SEED, MAX_TEMPERATURE, noise
 
 COUNT = 4  # in a row
-STRENGTH = 2  # at first: less is hardly seen
+STRENGTH = 1  # at first, as in training
 
 
 class Variations:
@@ -78,7 +78,7 @@ class Variations:
                 yield saved(framed.translation(**chosen | {"seed": s}), f"{request.name}-{request.target}-{s}")
 
         files: list[str] = []
-        for files in self.controls.assets.steps("variations", framed, make, *chosen.items()):
+        for files in self.controls.assets.steps("variations", framed, make, *chosen.items()):  # noqa: B007 (the last ones are used)
             yield gr.skip()
         captions = [self.words("Variation {number}", number=s + 1) for s in seeds]
         yield list(zip(files, captions, strict=True))

@@ -30,7 +30,8 @@ class About:
             self.card = gr.Markdown(self.card_text(self.controls.first), elem_id="card")
         self.link = gr.Button(words("Make a link to these settings"), elem_id="link")
         self.link_text = gr.Textbox(
-            label=words("Link"), info=words("It brings what is turned into what, the noise, and an example photo, never yours."),
+            label=words("Link"),
+            info=words("It brings what is turned into what, the noise, and an example photo, never yours."),
             interactive=False, buttons=["copy"], visible=False, elem_id="link_text",
         )  # fmt: skip
 

@@ -54,7 +54,7 @@ class Both:
     def show(self, **settings: Any) -> Iterator[Any]:
         framed = self.controls.framed(**settings)
         files: list[str] = []
-        for files in self.controls.assets.steps("both", framed, lambda: self.files(framed)):
+        for files in self.controls.assets.steps("both", framed, lambda: self.files(framed)):  # noqa: B007 (the last ones are used)
             yield gr.skip()
         words, request = self.words, framed.request
         source, target = words(request.source), words(request.target)

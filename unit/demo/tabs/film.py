@@ -31,9 +31,8 @@ class Film:
     def redraw_on(self, listener: Any) -> Any:
         """A film, if there is none."""
         draw = only_if(self.draw, lambda named: not named["film"], "film")
-        return listener(
-            draw, outputs=self.shown, inputs_kwargs=self.inputs | {"film": self.walk.film}, show_progress="minimal", **RUN
-        )  # fmt: skip
+        inputs = self.inputs | {"film": self.walk.film}
+        return listener(draw, outputs=self.shown, inputs_kwargs=inputs, show_progress="minimal", **RUN)
 
     @for_people
     def show(

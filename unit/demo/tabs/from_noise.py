@@ -9,7 +9,7 @@ from unit.demo.components import GRAINS, seed_row
 from unit.demo.controls import Controls
 from unit.demo.events import drawing, for_people, if_given, rolled
 from unit.demo.files import RUN, saved
-from unit.demo.service import NOISE_SIDE, MAX_COUNT, MAX_TEMPERATURE, enough_memory, noise, number
+from unit.demo.service import MAX_COUNT, MAX_TEMPERATURE, NOISE_SIDE, enough_memory, noise, number
 from unit.pipeline import Sampling
 
 

@@ -6,6 +6,7 @@ from typing import Any
 import gradio as gr
 
 from unit.demo import texts
+from unit.demo.assets import Example
 from unit.demo.components import FRAMES, LOOK, PROGRESS, FilmPlace, filmed
 from unit.demo.controls import Controls
 from unit.demo.events import drawing, for_people, stoppable
@@ -88,31 +89,30 @@ class Mix:
         request = self.controls.framed(**settings).request
         here = request.latent()
         model, direction = self.controls.chosen(settings["way"])
-        second = self.controls.service.request(self.second(request, photo_2, example_2), direction, model)
+        photo = self.second(request, photo_2, example_2, settings["way"])
+        second = self.controls.service.request(photo, direction, model)
         domain = drawn_in if drawn_in in request.translator.domains else request.target
         return request, here, second.fitted(here.size), domain
 
-    def second(self, request: TranslationRequest, photo_2: Any, example_2: Any) -> UploadedImage:
-        """The second photo: the visitor's own, the chosen example, or else one that is not the first photo."""
+    def second(self, request: TranslationRequest, photo_2: Any, example_2: Any, way: Any) -> UploadedImage:
+        """The second photo: the visitor's own, the chosen example, or else the first that is not the first photo."""
         if photo_2:
             return uploaded(photo_2)
-        examples = self.controls.assets.examples
+        examples = {example.key: example for example in self.examples(way)}
         if example_2 in list(examples):
             return examples[example_2].upload
-        model = next(name for name, model in self.controls.service.models.items() if model is request.translator)
-        others = [example for example in examples.values() if example.upload != request.upload]
-        likely = sorted(
-            others, key=lambda other: (other.model != model, other.direction.split(" → ")[0] != request.source)
-        )
-        return likely[0].upload if likely else request.upload
+        others = (example.upload for example in examples.values() if example.upload != request.upload)
+        return next(others, request.upload)
+
+    def examples(self, way: Any) -> list[Example]:
+        """Those of this way, and then those of the other way round, which may be mixed as well."""
+        controls = self.controls
+        return [
+            example for each in (way, controls.flipped(way)) for example in controls.assets.of(*controls.chosen(each))
+        ]
 
     def second_choices(self, way: str) -> list[tuple[str, str]]:
-        """The examples of this way, and then the others that its model has: they may be mixed as well."""
-        model, direction = self.controls.chosen(way)
-        examples = self.controls.assets.of(model, direction) + self.controls.assets.of(
-            *self.controls.ways[self.controls.flipped(way)]
-        )
-        return [(self.words(example.label), example.key) for example in examples]
+        return [(self.words(example.label), example.key) for example in self.examples(way)]
 
     def settle(self, way: Any) -> dict[Any, Any]:
         """Another photo or another way: what it is shown as, and what there is to mix it with."""
