@@ -92,7 +92,9 @@ def stoppable(
 ) -> None:
     """`listener`, a button's `click`, say, runs `fn`, and while that runs `cancel` is there to stop it."""
     shown = listener(lambda: gr.Button(visible=True), None, cancel, **QUICK)
-    running = shown.then(fn, outputs=outputs, inputs_kwargs=inputs, show_progress_on=outputs[0], **RUN)
+    running = shown.then(
+        fn, outputs=outputs, inputs_kwargs=inputs, show_progress_on=outputs[0], **RUN | {"show_progress": "full"}
+    )
     for ended in (running.then, running.failure):  # after a failure only the second happens
         ended(lambda: gr.Button(visible=False), None, cancel, **QUICK)
     cancel.click(lambda: gr.Button(visible=False), None, cancel, cancels=running, **QUICK)

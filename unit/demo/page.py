@@ -146,7 +146,7 @@ class Page:
         """What is shown in a tab. Others wait until they are opened."""
         draw = only_if(part.draw, lambda given: given["open_tab"] == name, "open_tab")
         inputs = {"open_tab": self.open, **part.inputs}
-        event.then(draw, outputs=part.shown, inputs_kwargs=inputs, show_progress="minimal", **RUN)
+        event.then(draw, outputs=part.shown, inputs_kwargs=inputs, **RUN)
 
     @for_people
     def settle(self, **given: Any) -> dict[Any, Any]:

@@ -71,7 +71,7 @@ class ResultPanel:
     def redraw_on(self, listener: Any) -> Any:
         """A result when `listener` says so, an event's `then`, say. Gives the event."""
         return listener(
-            self.show_or_warn, outputs=self.shown, inputs_kwargs=self.inputs, show_progress="hidden", **RUN
+            self.show_or_warn, outputs=self.shown, inputs_kwargs=self.inputs, **RUN | {"show_progress": "hidden"}
         )  # fmt: skip
 
     @for_people

@@ -63,7 +63,7 @@ class Variations:
 
     def redraw_on(self, listener: Any) -> Any:
         return listener(
-            self.draw, outputs=self.gallery, inputs_kwargs=self.inputs, show_progress="minimal", **RUN
+            self.draw, outputs=self.gallery, inputs_kwargs=self.inputs, **RUN
         )  # fmt: skip
 
     @for_people

@@ -47,7 +47,7 @@ class Both:
 
     def redraw_on(self, listener: Any) -> Any:
         return listener(
-            self.draw, outputs=self.shown, inputs_kwargs=self.inputs, show_progress="minimal", **RUN
+            self.draw, outputs=self.shown, inputs_kwargs=self.inputs, **RUN
         )  # fmt: skip
 
     @for_people

@@ -32,7 +32,7 @@ class Film:
         """A film, if there is none."""
         draw = only_if(self.draw, lambda named: not named["film"], "film")
         inputs = self.inputs | {"film": self.walk.film}
-        return listener(draw, outputs=self.shown, inputs_kwargs=inputs, show_progress="minimal", **RUN)
+        return listener(draw, outputs=self.shown, inputs_kwargs=inputs, **RUN)
 
     @for_people
     def show(

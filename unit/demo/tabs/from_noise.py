@@ -51,7 +51,7 @@ class FromNoise:
 
     def redraw_on(self, listener: Any) -> Any:
         return listener(
-            self.draw, outputs=self.pairs, inputs_kwargs=self.inputs, show_progress="minimal", **RUN
+            self.draw, outputs=self.pairs, inputs_kwargs=self.inputs, **RUN
         )  # fmt: skip
 
     @for_people

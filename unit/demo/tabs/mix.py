@@ -10,7 +10,7 @@ from unit.demo.assets import Example
 from unit.demo.components import FRAMES, LOOK, PROGRESS, FilmPlace, filmed
 from unit.demo.controls import Controls
 from unit.demo.events import drawing, for_people, stoppable
-from unit.demo.files import RUN, saved, uploaded
+from unit.demo.files import QUICK, RUN, saved, uploaded
 from unit.demo.photo_box import photo_box
 from unit.demo.service import TranslationRequest, UploadedImage, number
 from unit.pipeline import EncodedImage
@@ -55,13 +55,13 @@ class Mix:
         self.draw = self.controls.if_photo(drawing(self, self.show))
         for control in (self.position, self.drawn_in, self.photo_2, self.example_2):
             self.redraw_on(control.input)
-        self.example_2.input(lambda: None, None, self.photo_2, queue=False, api_visibility="private")
+        self.example_2.input(lambda: None, None, self.photo_2, **QUICK)
         show_film = self.controls.if_photo(drawing(self, self.show_film))
         stoppable(self.journey.make.click, self.journey.cancel, show_film, photos, self.journey.shown)
 
     def redraw_on(self, listener: Any) -> Any:
         return listener(
-            self.draw, outputs=self.between, inputs_kwargs=self.inputs, show_progress="hidden", **RUN
+            self.draw, outputs=self.between, inputs_kwargs=self.inputs, **RUN | {"show_progress": "hidden"}
         )  # fmt: skip
 
     @for_people
