@@ -476,7 +476,7 @@ def test_a_face_is_marked_moved_and_put_back(page, tmp_path):
 def test_the_page_in_chinese(page, photo):
     upload(page, photo)  # and left in the middle of the drawing
     page.get_by_role("link", name="中文").click()
-    expect(page.get_by_role("tab", name="取樣")).to_be_visible()
+    expect(page.get_by_role("tab", name="變化")).to_be_visible()
     expect(page.locator("html")).to_have_attribute("lang", "zh-TW")
     page.locator("#translate").click()
     expect(page.get_by_test_id("toast-body")).to_contain_text("請先加入一張照片。")
@@ -490,7 +490,7 @@ def test_the_page_in_chinese(page, photo):
 
 
 @pytest.mark.parametrize(
-    ("locale", "tab"), [("zh-TW", "取樣"), ("zh-HK", "取樣"), ("zh-CN", "Sample"), ("de-DE", "Sample")]
+    ("locale", "tab"), [("zh-TW", "變化"), ("zh-HK", "變化"), ("zh-CN", "Sample"), ("de-DE", "Sample")]
 )
 def test_a_first_visit_gets_the_language_of_the_browser_if_there_is_one(browser, app_url, locale, tab):
     context = browser.new_context(locale=locale)
@@ -538,7 +538,7 @@ def test_without_storage_all_but_the_remembered_language_works(browser, app_url)
     errors: list[str] = []
     visit.on("pageerror", lambda error: errors.append(str(error)))
     visit.goto(f"{app_url}/?model=seasons&direction=winter+→+summer&seed=7&photo=winter-lake")
-    expect(visit.get_by_role("tab", name="取樣")).to_be_visible()  # and the settings go with it
+    expect(visit.get_by_role("tab", name="變化")).to_be_visible()  # and the settings go with it
     expect(visit.get_by_role("radio", name="冬天 → 夏天")).to_be_checked()
     expect(visit.locator("#cycle_heat img")).to_be_visible()
     visit.get_by_role("link", name="English").click()
