@@ -1,6 +1,7 @@
 """The page in Traditional Chinese as it is written in Taiwan: what each English text becomes.
 
-A key is the English text as it stands in the code, with its {places} unfilled.
+A key is the English text as it stands in the code, with its {places} unfilled. Which Chinese word stands for which
+English one is decided in GLOSSARY.md, beside this file.
 """
 
 from unit.demo import texts
@@ -16,10 +17,10 @@ TABLE = {
     # texts
     # the left-hand side
     "Your photo": "您的照片",
-    "Drop a photo here, or click to choose one": "把照片拖到這裡，或點一下選擇照片",
+    "Drop a photo here, or click to choose one": "把照片拖曳到這裡，或點一下來選擇",
     "Size of the face": "臉的大小",
-    "From the left": "離左邊",
-    "From the top": "離上緣",
+    "From the left": "與左緣的距離",
+    "From the top": "與上緣的距離",
     "Aitzgorri": "艾茨戈里山",
     "Forest stream": "林間溪流",
     "Picos de Europa": "歐羅巴山",
@@ -42,59 +43,59 @@ TABLE = {
     "Results of this visit": "這次的結果",
     # results
     "Full resolution": "完整解析度",
-    "Download in full resolution": "下載完整解析度",
+    "Download in full resolution": "下載完整解析度的結果",
     "Cancel": "取消",
     "Reading the photo …": "正在讀取照片……",
     "Done: {size} pixels": "完成：{size} 像素",
     "Stopped.": "已停止。",
     "Photo": "照片",
-    "There and back": "來回",
+    "There and back": "轉換過去再回來",
     "Difference": "差異",
     "Difference: {share:.1%}": "差異：{share:.1%}",
     # samples
     "Temperature": "溫度",
-    "Seed": "種子",
-    "New seed": "換種子",
+    "Seed": "亂數種子",
+    "New seed": "換一個",
     # between
     "Second photo": "第二張照片",
-    "Make a film of it": "做成短片",
-    "Download the film": "下載短片",
-    "Film": "短片",
-    "From one photo to the other and back": "從一張照片到另一張再回來",
+    "Make a film of it": "製作影片",
+    "Download the film": "下載影片",
+    "Film": "影片",
+    "From one photo to the other and back": "從一張照片變成另一張，再變回來",
     # dreams
     "Pairs": "組數",
     # inside
-    "Where the weights come from: the model card": "權重從哪裡來：模型卡（英文）",
+    "Where the weights come from: the model card": "權重的來源：模型說明（英文）",
     "About the example photos": "關於範例照片",
     "Make a link to these settings": "產生這些設定的連結",
     "Link": "連結",
     "- **Network**: {number:.1f} million parameters for both domains, layout `{layout}`; the last {blocks} of both "
     "encoders and the first of both decoders are shared.": (
-        "- **網路**：兩個領域共 {number:.1f} 百萬個參數，配置 `{layout}`；"
-        "兩個編碼器的最後 {blocks}與兩個解碼器最前面的是共用的。"
+        "- **網路**：兩類照片共 {number:.1f} 百萬個參數，配置 `{layout}`；"
+        "兩個編碼器最後的 {blocks}共用，兩個解碼器最前面的也共用。"
     ),
     "residual block": "1 個殘差區塊",
     "{n} residual blocks": "{n} 個殘差區塊",
-    "- **Latent**: {n} numbers for every {d} x {d} pixels.": "- **潛在空間**：每 {d} x {d} 像素 {n} 個數值。",
-    "- **Trained on** crops of {n} pixels.": "- **訓練時**看的是 {n} 像素的裁切。",
-    "There are no measures of these weights here.": "這裡沒有這些權重的評量。",
+    "- **Latent**: {n} numbers for every {d} x {d} pixels.": "- **潛在空間**：每 {d} x {d} 像素有 {n} 個數值。",
+    "- **Trained on** crops of {n} pixels.": "- **訓練時**看的是裁成 {n} 像素的圖片。",
+    "There are no measures of these weights here.": "這裡沒有這個模型的評量結果。",
     "Judged by {judge} on held-out photos of `{data}`, {n} px.": (
-        "由 {judge} 評量，用的是 `{data}` 裡沒有訓練過的照片，{n} 像素。"
+        "由 {judge} 評量，用的是 `{data}` 裡沒有用來訓練的照片，{n} 像素。"
     ),
     "success (linear probe)": "成功率（線性探測）",
     "success (ImageNet classes)": "成功率（ImageNet 類別）",
     "colours outside of 99 % of real ones": "顏色超出 99 % 真實照片的比例",
-    "weave in smooth regions": "平滑區域的織紋",
-    "distance to the input": "與輸入的距離",
-    "distance to the input after the cycle": "來回之後與輸入的距離",
-    "reconstruction distance": "重畫的距離",
-    "reconstruction error (L1)": "重畫的誤差（L1）",
+    "weave in smooth regions": "平滑區域的網紋",
+    "distance to the input": "與原照片的距離",
+    "distance to the input after the cycle": "轉換過去再回來後，與原照片的距離",
+    "reconstruction distance": "還原的距離",
+    "reconstruction error (L1)": "還原的誤差（L1）",
     **{
-        f"diversity at temperature {temperature}, grain {grain}": f"溫度 {temperature}、顆粒 {grain} 的多樣性"
+        f"diversity at temperature {temperature}, grain {grain}": f"溫度 {temperature}、粗細 {grain} 的多樣性"
         for temperature in ("0.5", "1", "2")
         for grain in (1, 8)
     },
-    "not a number": "不是數字",
+    "not a number": "無法計算",
     texts.TITLE: """
 # 瀏覽器裡的 UNIT
 把夏天變成冬天、白天變成夜晚、貓變成狗。結果都是虛構的：模型從來沒看過同一個景物的兩種樣子。
@@ -145,7 +146,7 @@ TABLE = {
     "## 3. Result": "## 3. 結果",
     "⇄ Other way round": "⇄ 反過來",
     "Download": "下載",
-    "Use as input": "當作輸入",
+    "Use as input": "用結果再轉換一次",
     "Undo": "復原",
     "{name}, {way}": "{name}，{way}",
     "An example. The photo is on the left, and on the right is what the model made up.": (
@@ -166,7 +167,7 @@ TABLE = {
     "More": "更多",
     "Strength": "強度",
     "subtle … wild": "細微……狂野",
-    "Advanced": "進階",
+    "Advanced": "進階設定",
     "The strength as a number. 0: no noise. 1: as in training.": "以數字表示的強度。0：沒有雜訊。1：與訓練時相同。",
     "Size of changes": "變化的粗細",
     "From fine to coarse, in latent pixels.": "由細到粗，以潛在像素計。",
@@ -203,40 +204,40 @@ TABLE = {
     # what can be put right
     " or ": "或",
     "Please add a photo first.": "請先加入一張照片。",
-    "This is not an uploaded picture: upload the file first.": "這不是上傳的圖片：請先上傳檔案。",
-    "This photo is no longer here: please add it again.": "這張照片已經不在了：請再加入一次。",
-    "There is not enough memory for this picture: please try a smaller one.": "記憶體不足：請換小一點的圖片。",
-    "The server has no room for the result: please try again in some minutes.": "伺服器沒有空間了：請稍後再試。",
+    "This is not an uploaded picture: upload the file first.": "這個檔案不是上傳的：請先上傳圖片。",
+    "This photo is no longer here: please add it again.": "這張照片已經不在伺服器上了：請再加入一次。",
+    "There is not enough memory for this picture: please try a smaller one.": "記憶體不夠處理這張圖片：請換小一點的。",
+    "The server has no room for the result: please try again in some minutes.": "伺服器沒有空間存放結果：請稍後再試。",
     "There is no model {name} here: choose {names}.": "這裡沒有模型 {name}：請選擇 {names}。",
-    "The direction is {direction}: choose {directions}.": "方向是 {direction}：請選擇 {directions}。",
+    "The direction is {direction}: choose {directions}.": "沒有 {direction} 這個方向：請選擇 {directions}。",
     "The direction {direction} belongs to the model {name}: choose that model too.": (
         "方向 {direction} 屬於模型 {name}：請也選擇那個模型。"
     ),
-    "{domain} is not a domain of this model: choose {domains}.": "{domain} 不是這個模型的領域：請選擇 {domains}。",
+    "{domain} is not a domain of this model: choose {domains}.": "這個模型沒有 {domain} 這一類：請選擇 {domains}。",
     "{name} must be a number from {low} to {high}, and it is {value}.": (
         "{name}必須是 {low} 到 {high} 的數字，現在是 {value}。"
     ),
-    "Number of samples": "樣本數",
+    "Number of samples": "變化的張數",
     "Number of pairs": "組數",
     "{name} is a folder, not a picture.": "{name} 是資料夾，不是圖片。",
     "{name} is empty.": "{name} 是空的。",
     "{name} is no picture: give a path, a PIL image, an array or a file.": (
-        "{name} 不是圖片：請給路徑、PIL 圖片、陣列或檔案。"
+        "{name} 不是圖片：請提供路徑、PIL 圖片、陣列或檔案。"
     ),
     "An array of {dtype} with shape {shape} is no picture: give uint8 with shape (H, W), (H, W, 3) or (H, W, 4).": (
-        "形狀 {shape} 的 {dtype} 陣列不是圖片：請給形狀 (H, W)、(H, W, 3) 或 (H, W, 4) 的 uint8。"
+        "形狀 {shape} 的 {dtype} 陣列不是圖片：請提供形狀 (H, W)、(H, W, 3) 或 (H, W, 4) 的 uint8。"
     ),
     "{name} is not a picture this program can read: try a JPEG or PNG file.": (
-        "{name} 不是這個程式讀得懂的圖片：請試試 JPEG 或 PNG 檔。"
+        "無法讀取 {name} 這種圖片：請改用 JPEG 或 PNG 檔。"
     ),
-    "There is no file {name}.": "沒有檔案 {name}。",
-    "{name} may not be read: check its permissions.": "{name} 無法讀取：請檢查權限。",
-    "{name} has no pixels.": "{name} 沒有像素。",
-    "{name} is damaged or cut short: try another copy of it.": "{name} 損壞或不完整：請換一份。",
+    "There is no file {name}.": "找不到檔案 {name}。",
+    "{name} may not be read: check its permissions.": "沒有讀取 {name} 的權限：請檢查檔案的權限。",
+    "{name} has no pixels.": "{name} 裡沒有任何像素。",
+    "{name} is damaged or cut short: try another copy of it.": "{name} 已損壞或不完整：請換一份檔案。",
     "{name} is too large: at most {millions} million pixels are taken, so make it smaller.": (
-        "{name} 太大了：最多 {millions} 百萬像素，請先縮小。"
+        "{name} 太大了：請先縮小到 {millions} 百萬像素以內。"
     ),
     "{name} has the colour mode {mode}, which cannot be read as RGB.": (
-        "{name} 的色彩模式是 {mode}，無法讀成 RGB。"
+        "{name} 的色彩模式是 {mode}，無法轉成 RGB。"
     ),
 }  # fmt: skip
