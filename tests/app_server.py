@@ -94,10 +94,3 @@ def _wait_for(url: str, server: subprocess.Popen, log: Path) -> None:
         except OSError:
             time.sleep(0.2)
     pytest.fail(f"the app did not start:\n{log.read_text()}")
-
-
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """UNIT_NO_BROWSER=1 leaves the browser tests out, and pytest counts them as deselected."""
-    if os.environ.get("UNIT_NO_BROWSER") == "1":
-        config.hook.pytest_deselected(items=[i for i in items if i.path.name == "test_browser.py"])
-        items[:] = [i for i in items if i.path.name != "test_browser.py"]

@@ -11,6 +11,7 @@ import pytest
 import app
 from unit.demo import texts
 from unit.demo.i18n import CHINESE, ENGLISH
+from unit.demo.locale import zh_tw
 from unit.demo.service import DemoService
 from unit.images import ImageError
 from unit.messages import Message
@@ -18,6 +19,7 @@ from unit.messages import Message
 pytest_plugins = ["app_server"]
 
 READ = ("label", "info", "placeholder", "alt_text", "value", "choices")
+CHINESE_LETTER = "[\u4e00-\u9fff]"
 ENGLISH_TOO = {"UNIT", "card", "credits", "asked", "face_of"}  # the card and the credits are others' texts
 
 
@@ -59,13 +61,13 @@ def test_every_text_of_the_page_is_translated(demo):
     ("text", "values", "english", "chinese"),
     [
         ("{name} is empty.", {"name": "holiday.png"}, "holiday.png is empty.", "holiday.png 是空的。"),
-        ("Drawn: {done} of {tiles} tiles", {"done": 3, "tiles": 20}, "Drawn: 3 of 20 tiles", "已畫 3 塊，共 20 塊"),
+        ("Drawn: {done} of {tiles} tiles", {"done": 3, "tiles": 20}, "Drawn: 3 of 20 tiles", "已完成 3 塊，共 20 塊"),
         ("Difference: {share:.1%}", {"share": 0.25}, "Difference: 25.0%", "差異：25.0%"),
         (
             "The direction is {direction}: choose {directions}.",
             {"direction": "3", "directions": ["summer → winter", "elf → winter"]},
             "The direction is 3: choose summer → winter or elf → winter.",
-            "方向是 3：請選擇 夏天 → 冬天或elf → 冬天。",
+            "沒有 3 這個方向：請選擇 夏天 → 冬天或elf → 冬天。",
         ),
         (
             "{name} must be a number from {low} to {high}, and it is {value}.",
@@ -135,3 +137,24 @@ def test_every_text_that_the_code_says_is_translated() -> None:
     assert len(found) > 80
     assert "{name} is damaged or cut short: try another copy of it." in found  # said by way of a constant
     assert found - CHINESE.table.keys() == set()
+
+
+def avoided() -> set[str]:
+    """The words of the glossary's last table, of which each row begins with those that are not used."""
+    glossary = Path(zh_tw.__file__).with_name("GLOSSARY.md").read_text(encoding="utf-8")
+    rows = glossary.partition("Not used:")[2].splitlines()
+    return {word.strip() for row in rows if re.search(CHINESE_LETTER, row) for word in row.split("|")[1].split("、")}
+
+
+def test_words_that_the_glossary_avoids_do_not_come_back() -> None:
+    assert {"翻譯", "夢", "顆粒", "圖像"} <= avoided()
+    used = {word: text for text in CHINESE.table.values() for word in avoided() if word in text}
+    assert used == {}
+
+
+def test_punctuation_in_chinese_is_chinese() -> None:
+    """No comma, colon or stop of English beside a Chinese letter, and no dots for an ellipsis."""
+    wrong = f"{CHINESE_LETTER}[,:;!?]|[,;!?]{CHINESE_LETTER}|{CHINESE_LETTER}\\.{{3}}|{CHINESE_LETTER} *…(?!…)(?<!……)"
+    assert re.search(wrong, "照片,請")
+    assert re.search(wrong, "照片…")
+    assert [text for text in CHINESE.table.values() if re.search(wrong, text)] == []
