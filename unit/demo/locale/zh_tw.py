@@ -27,6 +27,10 @@ TABLE = {
     "Summer Palace": "頤和園",
     "Chelsea": "貓咪 Chelsea",
     "Palace by day": "白天的頤和園",
+    "A kitten": "小貓",
+    "Shepherd dog": "牧羊犬",
+    "Castle": "城堡",
+    "Tower Bridge at night": "夜晚的倫敦塔橋",
     "Could not load {missing} from the Hugging Face Hub.": "無法從 Hugging Face Hub 載入 {missing}。",
     "Could not load {missing} from the Hugging Face Hub. These models came with the app.": (
         "無法從 Hugging Face Hub 載入 {missing}。這些是隨附的模型。"
@@ -141,7 +145,6 @@ TABLE = {
     "Show only the square": "只顯示方框裡的部分",
     "Made up winter": "虛構的冬天",
     "Made up night": "虛構的夜晚",
-    "Made up dog": "虛構的狗",
     "Made up": "虛構的圖",
     "## 3. Result": "## 3. 結果",
     "⇄ Other way round": "⇄ 反過來",
