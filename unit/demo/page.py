@@ -79,7 +79,6 @@ class Page:
         if assets.credits:
             with gr.Accordion(words("About the example photos"), open=False):
                 gr.Markdown(assets.credits, elem_id="credits")
-        self.running: list[Any] = []  # what can wait for the next result
         self.connect(demo)
 
     def connect(self, demo: gr.Blocks) -> None:
@@ -122,11 +121,6 @@ class Page:
         demo.load(None, None, controls.asked, js=f"() => ({SCRIPT})('{self.words.language}', '{CHINESE.path}')")
         wanted = [way, photo, controls.example, *self.variations.noise.values(), self.variations.strength]
         self.redraw(controls.asked.change(self.arrive, controls.asked, wanted, **QUICK), scroll=False)
-        others = [
-            photo.input, way.input, controls.example.input, result.flip.click, result.reuse.click, result.undo.click,
-            controls.face.select, controls.square.input, *(slider.input for slider in controls.place.values()),
-        ]  # fmt: skip
-        gr.on(others, None, cancels=self.running, **QUICK)
 
     def redraw(self, event: Any, settle: bool = True, show: bool = True, scroll: bool = True) -> None:
         """After another photo or way: the result, its variations, and what is shown in the tab that is open.
@@ -137,20 +131,20 @@ class Page:
         if scroll and show:
             event.then(None, None, None, js=SCROLL)
         if settle:
-            names = ("photo", "example", "way", "face_of", "across", "down", "side")
-            given = {name: controls.settings[name] for name in names}
+            named = {name: controls.settings[name] for name in ("photo", "example", "way")}
             mix, about, film = self.mix, self.about, self.film.walk
             fresh = [
-                *controls.settled, self.result.before_after, mix.drawn_in, mix.example_2, *mix.journey.shown,
+                controls.example, self.result.before_after, mix.drawn_in, mix.example_2, *mix.journey.shown,
                 *film.shown, about.about, about.card, about.link_text,
             ]  # fmt: skip
-            event = event.then(
-                self.settle_and_wait if show else self.settle, outputs=fresh, inputs_kwargs=given, **QUICK
-            )
+            wait = self.settle_and_wait if show else self.settle
+            event = event.then(wait, outputs=fresh, inputs_kwargs=named, **QUICK)
+            marked = {**named, **controls.place, "face_of": controls.face_of}
+            faces = [*controls.face_parts, controls.adjust]
+            event = event.then(controls.new_face, outputs=faces, inputs_kwargs=marked, **QUICK)
         if show:
             event = self.result.redraw_on(event.then)
         event = self.variations.redraw_on(event.then)
-        self.running.append(event)
         for name in self.drawn:
             self.redraw_if_open(name, event.then)
 
@@ -159,7 +153,7 @@ class Page:
         part = self.drawn[name]
         draw = only_if(part.draw, lambda given: given["open_tab"] == name, "open_tab")
         inputs = {"open_tab": self.open, **part.inputs}
-        self.running.append(listener(draw, outputs=part.shown, inputs_kwargs=inputs, **RUN))
+        listener(draw, outputs=part.shown, inputs_kwargs=inputs, **RUN)
 
     @for_people
     def settle(self, **given: Any) -> dict[Any, Any]:

@@ -16,6 +16,8 @@ from unit.demo.service import Face, TranslationRequest
 from unit.demo.strip import History, Result, results_strip
 
 EXAMPLE = "An example. The photo is on the left, and on the right is what the model made up."
+# A result waits for another result only, and not for what else there is to be looked at.
+AT_ONCE = RUN | {"concurrency_id": "result", "show_progress": "hidden"}
 BOX = "3 / 2"  # the shape of the place that the result has, whatever its own is
 
 
@@ -76,7 +78,7 @@ class ResultPanel:
     def redraw_on(self, listener: Any) -> Any:
         """A result when `listener` says so, an event's `then`, say. Gives the event."""
         return listener(
-            self.show_or_warn, outputs=self.shown, inputs_kwargs=self.inputs, **RUN | {"show_progress": "hidden"}
+            self.show_or_warn, outputs=self.shown, inputs_kwargs=self.inputs, **AT_ONCE
         )  # fmt: skip
 
     @for_people
