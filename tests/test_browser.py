@@ -195,15 +195,15 @@ def test_a_photo_stays_when_another_way_is_chosen(page, photo):
     expect(page.locator("#photo img")).to_be_visible()
 
 
-def test_another_way_is_there_within_a_second(page):
-    """With its examples; the result comes as soon as the model has made it."""
+def test_another_way_is_there_within_seconds(page):
+    """With its examples, while the model is busy with what came before."""
     times = []
     for name, example in 2 * [("cat → dog", "Made up"), ("summer → winter", "A summer meadow")]:
         begun = time.monotonic()
         way(page, name).check()
         expect(page.get_by_role("radio", name=example)).to_be_checked()
         times.append(time.monotonic() - begun)
-    assert min(times) < 1  # the others may have had a busy machine
+    assert min(times) < 3  # the others may have had a busy machine
 
 
 def test_a_photo_that_browsers_cannot_show_is_shown_as_a_picture_of_it(page, tmp_path):
