@@ -2,12 +2,13 @@
 
 import dataclasses
 import json
+from importlib import import_module
 from pathlib import Path
 
 import pytest
 import tyro
 
-from train.__main__ import main
+from train.__main__ import COMMANDS, main
 from train.config import GROUPS, DataConfig, OptimConfig, TrainConfig, UNITWeights, option_names, presets
 from unit.models.unit import UNITConfig
 
@@ -104,3 +105,29 @@ def test_the_presets_are_whole_configs() -> None:
     assert presets("photos")["paper"][1].model == UNITConfig(
         layout="paper", image_size=256, dim=64, n_res=3, n_res_shared=1
     )
+
+
+def test_the_help_lists_all_commands_and_each_has_its_own(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match="0"):
+        main(["--help"])
+    listed = capsys.readouterr().out
+    for name, (module, line) in COMMANDS.items():
+        assert f"    {name:<10} {line}\n" in listed
+        with pytest.raises(SystemExit, match="0"):
+            main([name, "--help"])
+        usage, _, text = capsys.readouterr().out.partition("\n\n")
+        assert usage.startswith(f"usage: python -m train {name} ")
+        assert text.startswith(import_module(module).main.__doc__.partition("\n")[0])
+    assert all(f"• {name} " in listed for name in presets(""))
+
+
+def test_what_a_command_is_not_given_right_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    for words, told in (
+        (["push", "model"], "REPO"),
+        (["push", "model", "owner/name", "--publlic"], "--publlic"),
+        (["evaluate", "model", "--data", "photos", "--n", "many"], "--n"),
+        (["benchmark", "--preset", "none"], "master2018"),
+    ):
+        with pytest.raises(SystemExit, match="2"):
+            main(words)
+        assert told in capsys.readouterr().err

@@ -1,12 +1,36 @@
-"""What the commands of `python -m train` have in common."""
+"""What the commands of `python -m train` have in common: how they are made of functions, and how they fail."""
 
 import functools
 import sys
 from collections.abc import Callable, Sequence
+from typing import Annotated, TypeVar
 
+import tyro
 from safetensors import SafetensorError
 
 Arguments = Sequence[str] | None  # None: those of the process
+T = TypeVar("T")
+Unprefixed = Annotated[T, tyro.conf.arg(name="")]  # a dataclass whose fields are options without its name before them
+
+# A flag is `--private` alone, without `--no-private`; a positional is called like its parameter; nobody types None.
+STYLE = (tyro.conf.FlagCreatePairsOff, tyro.conf.PositionalMetavarFromFieldName, tyro.conf.DisallowNone)
+
+
+def command(name: str, *style: object) -> Callable[[Callable[..., int | None]], Callable[..., int]]:
+    """Make a typed function the command `python -m train NAME`.
+
+    Its parameters are the options, its docstring is the help. What it is made to is called with a list of arguments
+    and returns the exit status: what the function returns, or 0.
+    """
+
+    def decorate(run: Callable[..., int | None]) -> Callable[..., int]:
+        def main(arguments: Arguments = None) -> int:
+            return tyro.cli(run, prog=f"python -m train {name}", args=arguments, config=(*STYLE, *style)) or 0
+
+        main.__doc__ = run.__doc__
+        return one_sentence(main)
+
+    return decorate
 
 
 def one_sentence(main: Callable[[Arguments], int]) -> Callable[..., int]:
