@@ -96,6 +96,8 @@ def test_a_group_refuses_all_that_is_wrong_in_it_at_once() -> None:
 def test_what_cannot_be_is_told_on_the_command_line(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["compact", "--data", "photos", "--zoom", "2", "--seed", str(2**64)]) == 1
     assert capsys.readouterr().err == "--zoom is 2.0: it is a share of the side, above 0 and up to 1.\n"
+    assert main(["compact", "--data", "photos", "--weights.kl", "-1"]) == 1
+    assert capsys.readouterr().err == "--weights.kl is -1.0: it must be 0 or more.\n"
 
 
 def test_the_presets_are_whole_configs() -> None:
@@ -122,12 +124,20 @@ def test_the_help_lists_all_commands_and_each_has_its_own(capsys: pytest.Capture
 
 
 def test_what_a_command_is_not_given_right_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    """One sentence each, as argparse has it, and no box."""
     for words, told in (
-        (["push", "model"], "REPO"),
-        (["push", "model", "owner/name", "--publlic"], "--publlic"),
-        (["evaluate", "model", "--data", "photos", "--n", "many"], "--n"),
-        (["benchmark", "--preset", "none"], "master2018"),
+        (["push", "model"], "the following arguments are required: repo."),
+        (["push", "model", "owner/name", "--publlic"], "unrecognized arguments: --publlic. --help lists "),
+        (["benchmark", "--preset", "none"], "--preset: invalid choice 'none'; take one of compact, "),
+        (["evaluate", "model", "--data", "photos", "--n", "many"], "--n: "),
+        (["push", "model", "owner/name", "--every", "day"], "--every: "),
+        (["compact", "--data", "photos", "--lr-g", "fast"], "--lr-g: "),
+        (["compact"], "the following arguments are required: --data."),
     ):
         with pytest.raises(SystemExit, match="2"):
             main(words)
-        assert told in capsys.readouterr().err
+        error = capsys.readouterr().err
+        assert error.startswith(told)
+        assert error.count("\n") == 1
+    assert main(["nope"]) == main([]) == 2
+    assert "nope is neither.\n" in capsys.readouterr().err

@@ -4,7 +4,7 @@ import importlib
 import sys
 from collections.abc import Sequence
 
-from train.command import one_sentence
+from train.command import Arguments, one_sentence, refusals
 from unit.system import print_anything
 
 COMMANDS = {  # command -> the module whose main it is, imported when it is asked for; and its line of the help
@@ -32,14 +32,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 @one_sentence
-def train_command(arguments: Sequence[str] | None) -> int:
+def train_command(arguments: Arguments) -> int:
     import tyro
 
     from train.config import presets
 
-    config = tyro.extras.overridable_config_cli(
-        presets(tyro.MISSING), prog="python -m train", description=description(), args=arguments
-    )
+    choices = presets(tyro.MISSING)
+    if not arguments or (not arguments[0].startswith("-") and arguments[0] not in choices):
+        given = f"{arguments[0]} is neither" if arguments else "name one of them"
+        print(f"the presets are {', '.join(choices)}, the commands {', '.join(COMMANDS)}: {given}.", file=sys.stderr)
+        return 2
+    with refusals():
+        config = tyro.extras.overridable_config_cli(
+            choices, prog="python -m train", description=description(), args=arguments
+        )
 
     from safetensors import SafetensorError
 

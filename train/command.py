@@ -2,11 +2,15 @@
 
 import functools
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Annotated, TypeVar
 
 import tyro
 from safetensors import SafetensorError
+from tyro import _errors as rejected
+
+from unit.usage import sentence
 
 Arguments = Sequence[str] | None  # None: those of the process
 T = TypeVar("T")
@@ -25,12 +29,28 @@ def command(name: str, *style: object) -> Callable[[Callable[..., int | None]], 
 
     def decorate(run: Callable[..., int | None]) -> Callable[..., int]:
         def main(arguments: Arguments = None) -> int:
-            return tyro.cli(run, prog=f"python -m train {name}", args=arguments, config=(*STYLE, *style)) or 0
+            with refusals():
+                return tyro.cli(run, prog=f"python -m train {name}", args=arguments, config=(*STYLE, *style)) or 0
 
         main.__doc__ = run.__doc__
         return one_sentence(main)
 
     return decorate
+
+
+@contextmanager
+def refusals() -> Iterator[None]:
+    """Inside, what tyro cannot read is a sentence on stderr, and the program ends with status 2."""
+
+    def refuse(event: rejected.ParseErrorEvent) -> None:
+        if isinstance(event, rejected.InstantiationFailure) and not event.argument:
+            raise ValueError(event.message)  # as a dataclass said it whose options have no prefix
+        if said := sentence(event):
+            print(said, file=sys.stderr)
+            raise SystemExit(2)
+
+    with rejected.on_parse_error(refuse):
+        yield
 
 
 def one_sentence(main: Callable[[Arguments], int]) -> Callable[..., int]:
