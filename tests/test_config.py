@@ -2,12 +2,13 @@
 
 import dataclasses
 import json
+from importlib import import_module
 from pathlib import Path
 
 import pytest
 import tyro
 
-from train.__main__ import main
+from train.__main__ import COMMANDS, main
 from train.config import GROUPS, DataConfig, OptimConfig, TrainConfig, UNITWeights, option_names, presets
 from unit.models.unit import UNITConfig
 
@@ -95,6 +96,8 @@ def test_a_group_refuses_all_that_is_wrong_in_it_at_once() -> None:
 def test_what_cannot_be_is_told_on_the_command_line(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["compact", "--data", "photos", "--zoom", "2", "--seed", str(2**64)]) == 1
     assert capsys.readouterr().err == "--zoom is 2.0: it is a share of the side, above 0 and up to 1.\n"
+    assert main(["compact", "--data", "photos", "--weights.kl", "-1"]) == 1
+    assert capsys.readouterr().err == "--weights.kl is -1.0: it must be 0 or more.\n"
 
 
 def test_the_presets_are_whole_configs() -> None:
@@ -104,3 +107,37 @@ def test_the_presets_are_whole_configs() -> None:
     assert presets("photos")["paper"][1].model == UNITConfig(
         layout="paper", image_size=256, dim=64, n_res=3, n_res_shared=1
     )
+
+
+def test_the_help_lists_all_commands_and_each_has_its_own(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match="0"):
+        main(["--help"])
+    listed = capsys.readouterr().out
+    for name, (module, line) in COMMANDS.items():
+        assert f"    {name:<10} {line}\n" in listed
+        with pytest.raises(SystemExit, match="0"):
+            main([name, "--help"])
+        usage, _, text = capsys.readouterr().out.partition("\n\n")
+        assert usage.startswith(f"usage: python -m train {name} ")
+        assert text.startswith(import_module(module).main.__doc__.partition("\n")[0])
+    assert all(f"• {name} " in listed for name in presets(""))
+
+
+def test_what_a_command_is_not_given_right_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    """One sentence each, as argparse has it, and no box."""
+    for words, told in (
+        (["push", "model"], "the following arguments are required: repo."),
+        (["push", "model", "owner/name", "--publlic"], "unrecognized arguments: --publlic. --help lists "),
+        (["benchmark", "--preset", "none"], "--preset: invalid choice 'none'; take one of compact, "),
+        (["evaluate", "model", "--data", "photos", "--n", "many"], "--n: "),
+        (["push", "model", "owner/name", "--every", "day"], "--every: "),
+        (["compact", "--data", "photos", "--lr-g", "fast"], "--lr-g: "),
+        (["compact"], "the following arguments are required: --data."),
+    ):
+        with pytest.raises(SystemExit, match="2"):
+            main(words)
+        error = capsys.readouterr().err
+        assert error.startswith(told)
+        assert error.count("\n") == 1
+    assert main(["nope"]) == main([]) == 2
+    assert "nope is neither.\n" in capsys.readouterr().err

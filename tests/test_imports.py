@@ -64,7 +64,7 @@ def test_the_networks_know_only_torch(module: str) -> None:
     assert house(module) <= {*PURE, "unit"}
 
 
-@pytest.mark.parametrize("module", sorted(set(LIBRARY) - ENTRANCES))
+@pytest.mark.parametrize("module", sorted(set(LIBRARY) - ENTRANCES - {"unit.usage"}))
 def test_the_library_needs_neither_trainer_nor_page(module: str) -> None:
     assert not packages(module) & {"train", "app", "gradio", "tyro", "spaces", "efficientnet_lite_pytorch"}
     assert not {name for name in house(module) if name.startswith("unit.demo")}

@@ -12,17 +12,16 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
 
 import tyro
 
+from train.command import Unprefixed
 from unit.checkpoint import upgraded
 from unit.losses import GANLoss
 from unit.models import MODELS
 from unit.models.unit import UNITConfig
 
-T = TypeVar("T")
-Unprefixed = Annotated[T, tyro.conf.arg(name="")]
 ONE_OR_MORE, NOT_NEGATIVE = "it must be 1 or more", "it must be 0 or more"
 
 
@@ -376,3 +375,17 @@ def presets(data: str) -> dict[str, tuple[str, TrainConfig]]:
             ),
         ),
     }
+
+
+if TYPE_CHECKING:
+    PresetName: TypeAlias = str
+    Preset: TypeAlias = TrainConfig
+else:
+    PresetName = tyro.extras.literal_type_from_choices(list(presets("")))
+    Preset = Unprefixed[  # a parameter of a command: the name of a preset, and any of its options
+        tyro.extras.subcommand_type_from_defaults(
+            {name: config for name, (_, config) in presets("").items()},
+            {name: what for name, (what, _) in presets("").items()},
+            prefix_names=False,
+        )
+    ]

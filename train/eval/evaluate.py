@@ -1,11 +1,5 @@
-"""How well a model does on photos it has not seen: python -m train evaluate checkpoints/mine --data photos
+"""How well a model does on photos it has not seen: python -m train evaluate checkpoints/mine --data photos"""
 
-Translates the photos of testA and testB, compares features of a network that never taught (train/eval/extractors.py),
-and writes metrics.json and metrics.md beside the weights. Each measure has the number of photos and a 95 % bootstrap
-interval; what the untranslated photos and real photos of the target get under the same measure says how to read it.
-"""
-
-import argparse
 import json
 import math
 import os
@@ -13,20 +7,21 @@ import platform
 import random
 import shlex
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, fields
 from datetime import date
 from functools import partial
 from itertools import chain, islice, product
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from PIL import Image, ImageOps
 from torch import Tensor
 from tqdm import tqdm
+from tyro.conf import Positional
 
-from train.command import one_sentence
+from train.command import Unprefixed, command
 from train.config import TrainConfig
 from train.data.source import DataError, find_data, list_photos, redact_path
 from train.eval import metrics
@@ -317,79 +312,103 @@ def hardware(device: torch.device) -> str:
     return f"{name}, {os.cpu_count()} cores, PyTorch {torch.__version__}"
 
 
-@one_sentence
-def main(arguments: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(
-        "python -m train evaluate", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("checkpoint", help="folder of an exported model, or owner/name on the Hugging Face Hub")
-    parser.add_argument("--data", required=True, help="folder with trainA, trainB, testA, testB, or hf:owner/dataset")
-    parser.add_argument("--size", type=int, help="side of the pictures (default: that of the training crops)")
-    parser.add_argument("--n", type=int, default=HELD_OUT, help="held-out photos of each domain (default: %(default)s)")
-    parser.add_argument(
-        "--features",
-        choices=("lite2", "inception"),
-        default="lite2",
-        help="for KID, FID and the probe. inception: as in papers, needs torch-fidelity and a network",
-    )
-    parser.add_argument("--classes-a", help='ImageNet classes that are domain a, for example "281-285" for cats')
-    parser.add_argument("--classes-b", help='and domain b, for example "151-275" for dogs')
-    parser.add_argument("--seed", type=int, default=0, help="of noise, resamples and choices (default: %(default)s)")
-    parser.add_argument("--out", type=Path, help="folder for metrics.json and metrics.md (default: the checkpoint)")
-    args = parser.parse_args(arguments)
-    results = run(args)
-    out = args.out or Path(args.checkpoint)
+@dataclass(frozen=True)
+class Options:
+    """What is measured."""
+
+    checkpoint: Positional[str]
+    """Folder of an exported model, or owner/name on the Hugging Face Hub."""
+    data: str
+    """Folder with trainA, trainB, testA, testB, or hf:owner/dataset."""
+    size: int | None = None
+    """Side of the pictures; that of the training crops if it is left out."""
+    n: int = HELD_OUT
+    """Held-out photos of each domain."""
+    features: Literal["lite2", "inception"] = "lite2"
+    """For KID, FID and the probe. inception: as in papers, needs torch-fidelity and a network."""
+    classes_a: str | None = None
+    """ImageNet classes that are domain a, for example 281-285 for cats ..."""
+    classes_b: str | None = None
+    """... and domain b, for example 151-275 for dogs."""
+    seed: int = 0
+    """Of noise, resamples and choices."""
+    out: Path | None = None
+    """Folder for metrics.json and metrics.md; the checkpoint if it is left out."""
+
+    def __post_init__(self) -> None:
+        if (self.classes_a is None) != (self.classes_b is None):
+            raise ValueError("--classes-a and --classes-b belong together: give both, or neither.")
+        if self.n < 2:
+            raise ValueError(f"--n is {self.n}: measuring needs 2 photos or more, better 100.")
+        if self.size is not None and not 4 <= self.size <= 4096:
+            raise ValueError(f"--size is {self.size}: it must be from 4 to 4096 pixels.")
+
+    def words(self) -> str:
+        """The command that measures the same, without folders of this machine."""
+        said = ["python -m train evaluate", shlex.quote(redact_path(self.checkpoint))]
+        for f in fields(self):
+            value = getattr(self, f.name)
+            if f.name not in ("checkpoint", "out") and value != f.default:
+                text = redact_path(value) if f.name == "data" else str(value)
+                said += [f"--{f.name.replace('_', '-')}", shlex.quote(text)]
+        return " ".join(said)
+
+
+@command("evaluate")
+def main(options: Unprefixed[Options]) -> None:
+    """How well a model does on photos it has not seen.
+
+    Translates the photos of testA and testB, compares features of a network that never taught (see
+    train/eval/extractors.py), and writes metrics.json and metrics.md beside the weights. Each measure has the number of
+    photos and a 95 % bootstrap interval; what the untranslated photos and real photos of the target get under the same
+    measure says how to read it.
+    """
+    results = run(options)
+    out = options.out or Path(options.checkpoint)
     try:
         write_atomic(out / METRICS, (json.dumps(results, indent=1, ensure_ascii=False) + "\n").encode())
         write_atomic(out / "metrics.md", (table(results) + "\n").encode())
         write_card(out)  # if there is one that this program wrote
     finally:
         print(table(results))  # in any case: should the disk be full, it is not lost
-    return 0
 
 
-def run(args: argparse.Namespace) -> dict[str, Any]:
-    """What `main` does with its arguments: what it writes into metrics.json."""
-    if (args.classes_a is None) != (args.classes_b is None):
-        raise ValueError("--classes-a and --classes-b belong together: give both, or neither.")
-    if args.n < 2:
-        raise ValueError(f"--n is {args.n}: measuring needs 2 photos or more, better 100.")
-    if args.size is not None and not 4 <= args.size <= 4096:
-        raise ValueError(f"--size is {args.size}: it must be from 4 to 4096 pixels.")
+def run(options: Options) -> dict[str, Any]:
+    """Measure. Returns what `main` writes into metrics.json."""
     classes: Classes | None = None
-    if args.classes_a is not None:
-        classes = {"a": class_numbers(args.classes_a), "b": class_numbers(args.classes_b)}
-    translator = Translator(load_pretrained(args.checkpoint))
-    if args.out is None and not Path(args.checkpoint).is_dir():
-        raise ValueError(f"{args.checkpoint} is on the Hub: say with --out which folder the measures go to.")
-    out = args.out or Path(args.checkpoint)
+    if options.classes_a and options.classes_b:
+        classes = {"a": class_numbers(options.classes_a), "b": class_numbers(options.classes_b)}
+    translator = Translator(load_pretrained(options.checkpoint))
+    if options.out is None and not Path(options.checkpoint).is_dir():
+        raise ValueError(f"{options.checkpoint} is on the Hub: say with --out which folder the measures go to.")
+    out = options.out or Path(options.checkpoint)
     out.mkdir(parents=True, exist_ok=True)  # now, and not when all is measured
     config, device = translator.config, translator.device
-    if config.aligned and args.size not in (None, config.image_size):
+    if config.aligned and options.size not in (None, config.image_size):
         raise ValueError(f"this model draws all pictures at {config.image_size} px: leave --size out.")
-    size = args.size or config.image_size
-    root = find_data(args.data)
-    extractor = (WithInception() if args.features == "inception" else EfficientNetLite2()).to(device)
+    size = options.size or config.image_size
+    root = find_data(options.data)
+    extractor = (WithInception() if options.features == "inception" else EfficientNetLite2()).to(device)
 
     def show(steps: Iterable[Any], what: str) -> Iterable[Any]:
         return tqdm(steps, desc=what, leave=False)
 
     channels: dict[Domain, int] = dict(zip(("a", "b"), config.channels, strict=True))
     real: dict[Domain, Real] = {
-        domain: read_real(root, domain.upper(), c, size, extractor, held_out=args.n, seed=args.seed, show=show)
+        domain: read_real(root, domain.upper(), c, size, extractor, held_out=options.n, seed=options.seed, show=show)
         for domain, c in channels.items()
     }
     probe = fit_probe(real["a"].training, real["b"].training)
     return {
-        "checkpoint": redact_path(args.checkpoint),
-        "data": redact_path(args.data),
+        "checkpoint": redact_path(options.checkpoint),
+        "data": redact_path(options.data),
         "date": date.today().isoformat(),
-        "command": _command(args),
+        "command": options.words(),
         "features": extractor.name,
         "size": size,
-        "seed": args.seed,
+        "seed": options.seed,
         "hardware": f"{hardware(device)}, computed in {str(translator.dtype).removeprefix('torch.')}",
-        "rows": evaluate(translator, real, probe, extractor, classes=classes, seed=args.seed, show=show),
+        "rows": evaluate(translator, real, probe, extractor, classes=classes, seed=options.seed, show=show),
     }
 
 
@@ -405,17 +424,3 @@ def class_numbers(text: str) -> Tensor:
     if not numbers or min(numbers) < 0 or max(numbers) > 999:
         raise ValueError(f"{text!r} is no list of ImageNet classes: write numbers from 0 to 999, like 281-285,287.")
     return torch.tensor(numbers)
-
-
-def _command(args: argparse.Namespace) -> str:
-    words = ["python -m train evaluate", shlex.quote(redact_path(args.checkpoint))]
-    given = {"data": redact_path(args.data)} | {k: v for k, v in vars(args).items() if k not in ("checkpoint", "data")}
-    for name, value in given.items():
-        default = {"n": HELD_OUT, "features": "lite2", "seed": 0}.get(name)
-        if value not in (None, default) and name != "out":
-            words += [f"--{name.replace('_', '-')}", shlex.quote(str(value))]
-    return " ".join(words)
-
-
-if __name__ == "__main__":
-    sys.exit(main())

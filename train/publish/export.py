@@ -1,23 +1,18 @@
-"""From a run to what people load: python -m train export RUN checkpoints/NAME
+"""From a run to what people load: python -m train export RUN checkpoints/NAME"""
 
-Writes the averaged weights in fp16, `config.json`, a grid of held-out photos and a model card that tells how they came
-about. Exported again, a folder keeps its notes, its licence and, while the weights are the same, its measures.
-"""
-
-import argparse
 import io
 import json
-import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 
 import safetensors.torch
 import torch
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
+from tyro.conf import Positional
 
 from train.checkpointer import Checkpointer
-from train.command import one_sentence
+from train.command import command
 from train.config import TrainConfig
 from train.data.batches import held_out_photos
 from train.data.source import DataError, redact_path
@@ -163,29 +158,32 @@ def _bytes(path: Path) -> bytes | None:
     return path.read_bytes() if path.is_file() else None
 
 
-@one_sentence
-def main(arguments: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(
-        "python -m train export", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("run", type=Path, help="folder of the run")
-    parser.add_argument("folder", type=Path, help="where the checkpoint goes, for example checkpoints/mine")
-    parser.add_argument("--notes", type=Path, help="Markdown file to end the card with")
-    parser.add_argument("--license", help=f"of the weights, as the Hub names it (default: {UNKNOWN})")
-    parser.add_argument("--blend", default="", help="weights of another run, here or on the Hub, to be blended in")
-    parser.add_argument("--share", type=float, default=0.5, help="of this run in the blend (default: 0.5)")
-    parser.add_argument(
-        "--with-discriminators", action="store_true", help="so that another run can go on with them (--init)"
-    )
-    parser.add_argument("--data", help="where testA and testB are, for the grid (default: where the run had them)")
-    args = parser.parse_args(arguments)
-    notes = args.notes and args.notes.read_text(encoding="utf-8")
-    folder = export(
-        args.run, args.folder, notes, args.license, args.data, args.blend, args.share, args.with_discriminators
-    )
-    print(f"wrote {folder}")
-    return 0
+@command("export")
+def main(
+    run: Positional[Path],
+    folder: Positional[Path],
+    *,
+    notes: Path | None = None,
+    license: str | None = None,
+    blend: str = "",
+    share: float = 0.5,
+    with_discriminators: bool = False,
+    data: str | None = None,
+) -> None:
+    """From a run to what people load.
 
+    Writes the averaged weights in fp16, `config.json`, a grid of held-out photos and a model card that tells how they
+    came about. Exported again, a folder keeps its notes, its licence and, while the weights are the same, its measures.
 
-if __name__ == "__main__":
-    sys.exit(main())
+    Args:
+        run: Folder of the run.
+        folder: Where the checkpoint goes, for example checkpoints/mine.
+        notes: Markdown file to end the card with.
+        license: Of the weights, as the Hub names it; unknown if nobody ever said.
+        blend: Weights of another run, here or on the Hub, to be blended in.
+        share: Of this run in the blend.
+        with_discriminators: So that another run can go on with them (--init).
+        data: Where testA and testB are, for the grid, if no longer where the run had them.
+    """
+    text = notes.read_text(encoding="utf-8") if notes else None
+    print(f"wrote {export(run, folder, text, license, data, blend, share, with_discriminators)}")

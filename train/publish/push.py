@@ -1,26 +1,23 @@
-"""Put a model on the Hugging Face Hub: python -m train push CHECKPOINT owner/name [--private] [--every MINUTES]
+"""Models on the Hugging Face Hub: python -m train push CHECKPOINT owner/name, and pushes while a run trains."""
 
-CHECKPOINT is an exported folder, or the folder of a run, whose newest checkpoint is then exported. It needs a token
-that may write: `hf auth login`, or HF_TOKEN. The repository is made if there is none, and each push is one commit.
-"""
-
-import argparse
-import functools
 import queue
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from threading import Thread
+from typing import Annotated
 
+import tyro
 from huggingface_hub import HfApi
 from huggingface_hub.errors import RevisionNotFoundError
 from tqdm import tqdm
+from tyro.conf import Positional
 
 from train.checkpointer import checkpoints
-from train.command import one_sentence
+from train.command import command
 from train.config import TrainConfig
 from train.data.batches import held_out_photos
 from train.publish.card import REPO, TRAINING, read_json
@@ -152,40 +149,43 @@ def _stamp(checkpoint: Path) -> list[tuple[Path, int]]:
     return [(path, path.stat().st_mtime_ns) for path in files if path.is_file()]
 
 
-@one_sentence
-def main(arguments: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(
-        "python -m train push", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("checkpoint", type=Path, help="an exported folder, or the folder of a run")
-    parser.add_argument("repo", help="owner/name")
-    parser.add_argument("--private", action="store_true", help="make the repository private, if there is none yet")
-    parser.add_argument("--revision", help="branch to push to, made if there is none (default: main)")
-    parser.add_argument(
-        "--overwrite-card", action="store_true", help="do not keep what was changed in README.md on the Hub"
-    )
-    parser.add_argument("--every", type=float, metavar="MINUTES", help="stay, and push whatever is new so often")
-    args = parser.parse_args(arguments)
+@command("push")
+def main(
+    checkpoint: Positional[Path],
+    repo: Positional[str],
+    *,
+    private: bool = False,
+    revision: str | None = None,
+    overwrite_card: bool = False,
+    every: Annotated[float | None, tyro.conf.arg(metavar="MINUTES")] = None,
+) -> None:
+    """Put a model on the Hugging Face Hub.
+
+    It needs a token that may write: `hf auth login`, or HF_TOKEN. The repository is made if there is none, and each
+    push is one commit.
+
+    Args:
+        checkpoint: An exported folder, or the folder of a run, whose newest checkpoint is then exported.
+        repo: owner/name on the Hub.
+        private: Make the repository private, if there is none yet.
+        revision: Branch to push to, made if there is none; main if it is left out.
+        overwrite_card: Do not keep what was changed in README.md on the Hub.
+        every: Stay, and push whatever is new so often.
+    """
     quiet()
-    push_as_told = functools.partial(
-        push, repo=args.repo, private=args.private, revision=args.revision, overwrite_card=args.overwrite_card
-    )
     pushed = None
-    make_repo(args.repo, private=args.private)
+    make_repo(repo, private=private)
     while True:
         try:
-            if (found := _stamp(args.checkpoint)) != pushed:
-                with exported(args.checkpoint) as folder:
-                    print(push_as_told(folder), flush=True)
+            if (found := _stamp(checkpoint)) != pushed:
+                with exported(checkpoint) as folder:
+                    address = push(folder, repo, private=private, revision=revision, overwrite_card=overwrite_card)
+                print(address, flush=True)
                 pushed = found
         except (ValueError, OSError) as error:
-            if not args.every:
+            if not every:
                 raise
             print(error, file=sys.stderr, flush=True)
-        if not args.every:
-            return 0
-        time.sleep(60 * args.every)
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+        if not every:
+            return
+        time.sleep(60 * every)

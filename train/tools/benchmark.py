@@ -1,27 +1,22 @@
-"""How much quicker a step is than its plain form, at equal network, batch and picture size: python -m train benchmark
+"""How much quicker a step is than its plain form, at equal network, batch and size: python -m train benchmark"""
 
-The plain form is what the released code does: fp32, eager, convolutions of enlarged maps, and a generator pass of its
-own for the discriminator. Both forms run here, in turn, in one process; the shares are of the fastest matrix
-multiplication and the fastest residual convolution (forward and backward) measured beside them in the precision that
-training uses.
-"""
-
-import argparse
 import dataclasses
 import statistics
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
+from typing import Annotated
 
 import torch
+import tyro
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from train.augment import zoom
 from train.checks import check_options
-from train.command import one_sentence
+from train.command import command
 from train.compile import compile_networks
-from train.config import TrainConfig, presets
+from train.config import PresetName, TrainConfig, presets
 from train.data.batches import UnpairedBatches
 from train.data.check import check_data
 from train.eval.evaluate import hardware
@@ -114,33 +109,49 @@ def count_flops(config: TrainConfig, x_a: Tensor, x_b: Tensor) -> int:
     return counter.get_total_flops()
 
 
-@one_sentence
-def main(arguments: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(
-        "python -m train benchmark", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--preset", default="master2018", choices=presets(""))
-    parser.add_argument("--dim", type=int, default=32)
-    parser.add_argument("--size", type=int, default=128, help="side of the pictures in pixels")
-    parser.add_argument("--batch-size", type=int, default=4)
-    parser.add_argument("--steps", type=int, default=6, help="timed steps of each form")
-    parser.add_argument("--device", default="auto")
-    parser.add_argument("--no-compile", action="store_true", help="measure our step uncompiled")
-    parser.add_argument("--photos", help="a data set, to say what share of a step its photos take to read and crop")
-    args = parser.parse_args(arguments)
-    return compare(args)
+@command("benchmark")
+def main(
+    *,
+    preset: PresetName = "master2018",
+    dim: int = 32,
+    size: int = 128,
+    batch_size: int = 4,
+    steps: int = 6,
+    device: str = "auto",
+    compile: Annotated[bool, tyro.conf.arg(help_behavior_hint="")] = True,
+    photos: str | None = None,
+) -> int:
+    """How much quicker a step is than its plain form, at equal network, batch and picture size.
+
+    The plain form is what the released code does: fp32, eager, convolutions of enlarged maps, and a generator pass of
+    its own for the discriminator. Both forms run here, in turn, in one process; the shares are of the fastest matrix
+    multiplication and the fastest residual convolution (forward and backward) measured beside them in the precision
+    that training uses.
+
+    Args:
+        preset: Whose network and losses are measured.
+        dim: Width of the network.
+        size: Side of the pictures in pixels.
+        batch_size: Pictures of each domain a step.
+        steps: Timed steps of each form.
+        device: auto, cuda, mps or cpu.
+        compile: Measure our step uncompiled.
+        photos: A data set, to say what share of a step its photos take to read and crop.
+    """
+    if steps < 1:
+        raise ValueError(f"--steps is {steps}: it must be 1 or more.")
+    _, config = presets("")[preset]
+    network = dataclasses.replace(config.model, dim=dim, image_size=size)
+    config = config.replace(model=network, batch_size=batch_size, device=device, compile=compile)
+    check_options(config, device=device_of(device))
+    if photos:  # before minutes of timing
+        check_data(config.replace(data=photos))
+    return compare(preset, config, steps, photos)
 
 
-def compare(args: argparse.Namespace) -> int:
-    if args.steps < 1:
-        raise ValueError(f"--steps is {args.steps}: it must be 1 or more.")
-    config = presets("")[args.preset][1]
-    network = dataclasses.replace(config.model, dim=args.dim, image_size=args.size)
-    config = config.replace(model=network, batch_size=args.batch_size, device=args.device, compile=not args.no_compile)
-    check_options(config, device=device_of(config.engine.device))
-    if args.photos:  # before minutes of timing
-        check_data(config.replace(data=args.photos))
-
+def compare(preset: str, config: TrainConfig, steps: int, photos: str | None) -> int:
+    """Time both forms of the step and print what was found. Returns the exit status."""
+    size, batch_size = config.model.image_size, config.data.batch_size
     plain, ours = TrainState.build(config.replace(precision="fp32")), TrainState.build(config)
     for net in (plain.model, plain.ema, plain.feature_projection, plain.discriminator):
         net.to(memory_format=torch.contiguous_format)
@@ -150,7 +161,7 @@ def compare(args: argparse.Namespace) -> int:
     compile_networks(ours)
     device = ours.device
     torch.manual_seed(0)
-    x_a, x_b = (torch.rand(args.batch_size, 3, args.size, args.size, device=device) * 2 - 1 for _ in "ab")
+    x_a, x_b = (torch.rand(batch_size, 3, size, size, device=device) * 2 - 1 for _ in "ab")
     y_a, y_b = (x.to(memory_format=torch.channels_last) for x in (x_a, x_b))
     flops = count_flops(config, y_a, y_b)
 
@@ -158,7 +169,7 @@ def compare(args: argparse.Namespace) -> int:
         train_step(ours, y_a, y_b)
     plain_step(plain, x_a, x_b)
     times: dict[str, list[float]] = {"plain": [], "ours": []}
-    for _ in range(args.steps):  # in turn, so that a machine that changes its pace changes it for both
+    for _ in range(steps):  # in turn, so that a machine that changes its pace changes it for both
         times["plain"].append(seconds(lambda: plain_step(plain, x_a, x_b), device))
         times["ours"].append(seconds(lambda: train_step(ours, y_a, y_b), device))
     if ours.skipped:
@@ -166,21 +177,17 @@ def compare(args: argparse.Namespace) -> int:
         return 1
     median = {name: statistics.median(values) for name, values in times.items()}
     peaks = {"matmul": matmul_peak(device, ours.dtype), "convolution": convolution_peak(device, ours.dtype)}
-    wait = loader_share(config, args.photos, median["ours"]) if args.photos else None
+    wait = loader_share(config, photos, median["ours"]) if photos else None
 
     precision = str(ours.dtype).removeprefix("torch.")
-    network_line = f"{args.preset}, dim {args.dim}, {args.size} px, batch {args.batch_size}, {precision}"
+    network_line = f"{preset}, dim {config.model.dim}, {size} px, batch {batch_size}, {precision}"
     print(f"{network_line}, {hardware(device)}")
     for name, peak in peaks.items():
         share = flops / median["ours"] / peak
         print(f"peak        {peak / 1e9:8.0f} GFLOP/s, {name}: our step reaches {share:.0%} of it")
-    print(f"plain step  {median['plain']:8.3f} s, median of {args.steps}")
+    print(f"plain step  {median['plain']:8.3f} s, median of {steps}")
     print(f"our step    {median['ours']:8.3f} s, {flops / 1e9:.0f} GFLOP")
     if wait is not None:
         print(f"loader      {wait:8.1%} of a step, reading and cropping in the step's own thread")
     print(f"ratio       {median['plain'] / median['ours']:8.2f} x")
     return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

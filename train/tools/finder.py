@@ -1,24 +1,12 @@
-"""Train the finder of heads that the app ships: python -m train finder OUT --heads FOLDER --empty FOLDER
+"""Training of the finder of heads that the app ships: python -m train finder OUT --heads FOLDER --empty FOLDER"""
 
-    --heads    whole photos and boxes.csv (file, animal, centre x, centre y and side of the square, as shares of the
-               photo's width; centre y of its height), as in unit/finder.py
-    --squares  trainA and trainB of squares cut like that, which are pasted into other photos
-    --empty    folders of photos without cats and dogs
-
-Every scene is made anew: a photo or a pasted square turned, scaled, mirrored and relit, in one of the empty photos, so
-that heads come in all sizes, two at a time, and at the border. A tenth of the photos with boxes are kept apart; the
-last line printed, and the metadata of the weights, tell how many of their heads are found.
-"""
-
-import argparse
 import csv
 import json
 import math
 import random
-import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
@@ -29,8 +17,9 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 from tqdm import tqdm
+from tyro.conf import Positional
 
-from train.command import one_sentence
+from train.command import command
 from train.data.source import list_photos
 from train.features import frozen_lite
 from unit.checkpoint import read_tensors
@@ -205,31 +194,46 @@ def found_share(finder: HeadFinder, examples: list[Example], least: float = 0.5)
     return hits / max(1, len(examples))
 
 
-@one_sentence
-def main(arguments: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(
-        "python -m train finder", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("out", type=Path, help="where the weights go, for example unit/finder.safetensors")
-    parser.add_argument("--heads", type=Path, required=True)
-    parser.add_argument("--squares", type=Path)
-    parser.add_argument("--empty", type=Path, nargs="+", required=True)
-    parser.add_argument("--steps", type=int, default=1500)
-    parser.add_argument("--batch-size", type=int, default=16)
-    parser.add_argument("--lr", type=float, default=1e-3)
-    parser.add_argument("--workers", type=int, default=1)
-    parser.add_argument("--init", type=Path, help="weights to go on from")
-    args = parser.parse_args(arguments)
+@command("finder")
+def main(
+    out: Positional[Path],
+    *,
+    heads: Path,
+    squares: Path | None = None,
+    empty: list[Path],
+    steps: int = 1500,
+    batch_size: int = 16,
+    lr: float = 1e-3,
+    workers: int = 1,
+    init: Path | None = None,
+) -> None:
+    """Train the finder of heads that the app ships.
 
-    examples = read_examples(args.heads, args.squares)
+    Every scene is made anew: a photo or a pasted square turned, scaled, mirrored and relit, in one of the empty photos,
+    so that heads come in all sizes, two at a time, and at the border. A tenth of the photos with boxes are kept apart;
+    the last line printed, and the metadata of the weights, tell how many of their heads are found.
+
+    Args:
+        out: Where the weights go, for example unit/finder.safetensors.
+        heads: Folder of whole photos and boxes.csv (file, animal, centre x, centre y and side of the square, as shares
+            of the photo's width; centre y of its height), as in unit/finder.py.
+        squares: Folder with trainA and trainB of squares cut like that, which are pasted into other photos.
+        empty: Folders of photos without cats and dogs.
+        steps: Optimiser steps.
+        batch_size: Scenes a step.
+        lr: Highest learning rate of the new layers; that of the old ones is 0.3 of it.
+        workers: Processes that make scenes.
+        init: Weights to go on from.
+    """
+    examples = read_examples(heads, squares)
     whole = [e for e in examples if e.whole]
     kept_apart = whole[::10]
     examples = [e for i, e in enumerate(examples) if i >= len(whole) or i % 10]
-    empty = [path for folder in args.empty for path in list_photos(folder)]
+    background = [path for folder in empty for path in list_photos(folder)]
     torch.manual_seed(0)
     finder = HeadFinder()
-    if args.init:
-        finder.load_state_dict({name: w.float() for name, w in read_tensors(args.init).items()})
+    if init:
+        finder.load_state_dict({name: w.float() for name, w in read_tensors(init).items()})
     else:
         start_from_lite0(finder)
         nn.init.constant_(finder.out[-1].bias[:1], -3.0)  # type: ignore[index, arg-type]
@@ -239,13 +243,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     finder.stem.requires_grad_(False)
     finder.eighth[:3].requires_grad_(False)
     old = [p for part in (finder.eighth[3:], finder.sixteenth) for p in part.parameters()]
-    groups = [{"params": new, "lr": args.lr}, {"params": old, "lr": 0.3 * args.lr}]
+    groups: list[dict[str, Any]] = [{"params": new, "lr": lr}, {"params": old, "lr": 0.3 * lr}]
     optimizer = torch.optim.AdamW(groups, weight_decay=1e-4)
     rates = torch.optim.lr_scheduler.OneCycleLR(
-        optimizer, [group["lr"] for group in groups], total_steps=args.steps, pct_start=0.1
+        optimizer, [group["lr"] for group in groups], total_steps=steps, pct_start=0.1
     )
-    scenes = Scenes(examples, empty, args.steps * args.batch_size)
-    bar = tqdm(DataLoader(scenes, args.batch_size, num_workers=args.workers), total=args.steps)
+    scenes = Scenes(examples, background, steps * batch_size)
+    bar = tqdm(DataLoader(scenes, batch_size, num_workers=workers), total=steps)
     smooth = None
     for step, (x, wanted) in enumerate(bar):
         loss = finder_loss(finder(x.contiguous(memory_format=torch.channels_last)), wanted)
@@ -256,14 +260,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         rates.step()
         smooth = float(loss) if smooth is None else 0.98 * smooth + 0.02 * float(loss)
         bar.set_postfix(loss=f"{smooth:.3f}")
-        if step % 250 == 249 or step == args.steps - 1:
+        if step % 250 == 249 or step == steps - 1:
             share = found_share(finder.eval(), kept_apart)
             tqdm.write(f"step {step + 1}: loss {smooth:.3f}, {share:.3f} of {len(kept_apart)} heads kept apart found")
             facts = {"steps": step + 1, "kept_apart": len(kept_apart), "found": share}
             weights = {name: w.detach().half().contiguous() for name, w in finder.state_dict().items()}
-            save_file(weights, args.out, metadata={"training": json.dumps(facts)})
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+            save_file(weights, out, metadata={"training": json.dumps(facts)})

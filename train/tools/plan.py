@@ -1,28 +1,21 @@
-"""What a run will cost, before it is started: python -m train plan PRESET [options of training] [--measure]
+"""What a run will cost, before it is started: python -m train plan PRESET [options of training] [--measure]"""
 
-Prints parameters, FLOPs of a step, the memory it needs and the photos a second to expect, for the preset with whatever
-options training would be given. Nothing is trained; --measure then makes three real steps here, to compare.
-
-Memory is weights, gradients, Adam's two moments, the average, and what the forward passes keep for the backward ones.
-What allocators and convolution libraries take beside that is theirs, so leave some room (docs/results.md).
-"""
-
-import argparse
 import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
 import torch
+import tyro
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from train.checks import check_options
-from train.command import one_sentence
-from train.config import TrainConfig, presets
+from train.command import command
+from train.config import Preset, TrainConfig
 from train.parallel import device_of, dtype_of
 from train.state import TrainState
 from train.step import train_step
@@ -119,7 +112,7 @@ def saved_bytes(nets: Sequence[nn.Module]) -> Iterator[list[int]]:
         yield history
 
 
-def measure(config: TrainConfig, steps: int = 3) -> tuple[float, float]:
+def measured(config: TrainConfig, steps: int = 3) -> tuple[float, float]:
     """(bytes at the peak, seconds a step) of real steps on noise, on the device of the config, uncompiled.
 
     Bytes: on CUDA those of tensors; elsewhere what the process grew by from before its networks were built.
@@ -150,40 +143,44 @@ def resident() -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
 
 
-@one_sentence
-def main(arguments: Sequence[str] | None = None) -> int:
-    import tyro
+@command("plan", tyro.conf.AvoidSubcommands, tyro.conf.CascadeSubcommandArgs)
+def main(
+    config: Preset,
+    *,
+    processes: int = 1,
+    peak: Annotated[float | None, tyro.conf.arg(metavar="TFLOPS")] = None,
+    share: float = 0.3,
+    step: Annotated[float | None, tyro.conf.arg(metavar="SECONDS")] = None,
+    measure: bool = False,
+) -> None:
+    """What a run will cost, before it is started.
 
-    parser = argparse.ArgumentParser("python -m train plan", add_help=False)
-    parser.add_argument("--processes", type=int, default=1)
-    parser.add_argument("--peak", type=float)
-    parser.add_argument("--share", type=float, default=0.3)
-    parser.add_argument("--step", type=float)
-    parser.add_argument("--measure", action="store_true")
-    args, rest = parser.parse_known_args(arguments)
-    own = (
-        "\n  --processes N  that share the batch"
-        "\n  --peak TFLOPS  of your device (default: those of some GPUs)"
-        "\n  --share S      of the peak that training reaches (default: 0.3)"
-        "\n  --step S       seconds that you have measured on one GPU: says what 1, 8 and 64 of them would do"
-        "\n  --measure      make three steps here, uncompiled"
-    )
-    config = tyro.extras.overridable_config_cli(
-        presets(""), prog="python -m train plan", description=f"{__doc__}{own}", args=rest
-    )
-    for name in ("processes", "share", "peak", "step"):
-        if (value := getattr(args, name)) is not None and not value > 0:
+    Prints parameters, FLOPs of a step, the memory it needs and the photos a second to expect, for the preset with
+    whatever options training would be given. Nothing is trained.
+
+    Memory is weights, gradients, Adam's two moments, the average, and what the forward passes keep for the backward
+    ones. What allocators and convolution libraries take beside that is theirs, so leave some room (docs/results.md).
+
+    Args:
+        config: The preset. Any option of training may follow.
+        processes: That share the batch.
+        peak: Of your device; some GPUs are listed if it is left out.
+        share: Of the peak that training reaches.
+        step: That you have measured on one GPU: says what 1, 8 and 64 of them would do.
+        measure: Make three steps here, uncompiled, to compare.
+    """
+    for name, value in {"processes": processes, "share": share, "peak": peak, "step": step}.items():
+        if value is not None and not value > 0:
             raise ValueError(f"--{name} is {value}: it must be above 0.")
     config = config.replace(compile=False, tensorboard=False)  # nothing here does
-    check_options(config, args.processes, device_of(config.engine.device) if args.measure else None)
-    costs = plan(config, args.processes)
-    print(describe(config, costs, args.processes, args.peak, args.share))
-    if args.step:
-        print("\n".join(scaling(config, costs, args.step)))
-    if args.measure:
-        peak, seconds = measure(config)
-        print(f"measured here   {peak / 1e9:.2f} GB, {seconds:.2f} s a step, uncompiled")
-    return 0
+    check_options(config, processes, device_of(config.engine.device) if measure else None)
+    costs = plan(config, processes)
+    print(describe(config, costs, processes, peak, share))
+    if step:
+        print("\n".join(scaling(config, costs, step)))
+    if measure:
+        most, seconds = measured(config)
+        print(f"measured here   {most / 1e9:.2f} GB, {seconds:.2f} s a step, uncompiled")
 
 
 def describe(config: TrainConfig, costs: Plan, processes: int, peak: float | None, share: float) -> str:
@@ -215,7 +212,3 @@ def scaling(config: TrainConfig, costs: Plan, seconds: float) -> Iterator[str]:
             f"{gpus:2} GPU{'s' * (gpus > 1):1}         {gpus * photos / step:,.0f} photos/s, "
             f"--batch-size {gpus * batch_size}, {step:.3f} s a step, {seconds / step:.0%} of the pace of one"
         )
-
-
-if __name__ == "__main__":
-    sys.exit(main())

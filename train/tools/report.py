@@ -1,24 +1,21 @@
-"""One page that tells a run: python -m train report RUN [-o FILE]
+"""One page that tells a run, RUN/report.html: python -m train report RUN [-o FILE]"""
 
-Writes RUN/report.html: its options, its curves (losses, measures, speed, steps skipped) and sample grids over time. The
-page holds all of it, loads nothing, and can be mailed. It may be made while the run goes on.
-"""
-
-import argparse
 import base64
 import html
 import io
 import json
 import math
-import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Annotated
 
+import tyro
 from PIL import Image
 from safetensors import SafetensorError, safe_open
+from tyro.conf import Positional
 
 from train.checkpointer import checkpoints
-from train.command import one_sentence
+from train.command import command
 from train.data.source import redact_path
 from unit.checkpoint import write_atomic
 
@@ -157,19 +154,19 @@ def grids(folder: Path) -> list[str]:
     return figures
 
 
-@one_sentence
-def main(arguments: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(
-        "python -m train report", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("run", type=Path, help="folder of the run")
-    parser.add_argument("-o", "--out", type=Path, help="file to write (default: report.html in that folder)")
-    args = parser.parse_args(arguments)
-    out = args.out or args.run / "report.html"
-    write_atomic(out, report(args.run).encode())
+@command("report")
+def main(
+    run: Positional[Path], *, out: Annotated[Path | None, tyro.conf.arg(aliases=("-o",), metavar="FILE")] = None
+) -> None:
+    """One page that tells a run.
+
+    Writes its options, its curves (losses, measures, speed, steps skipped) and sample grids over time. The page holds
+    all of it, loads nothing, and can be mailed. It may be made while the run goes on.
+
+    Args:
+        run: Folder of the run.
+        out: File to write; report.html in that folder if it is left out.
+    """
+    out = out or run / "report.html"
+    write_atomic(out, report(run).encode())
     print(f"wrote {out}")
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -1,16 +1,10 @@
-"""Do the presets hold? Each trained from several seeds on one small budget: python -m train stability --data FOLDER
+"""Do the presets hold, from several seeds on a small budget: python -m train stability --data FOLDER"""
 
-The paper calls instability its second limit. A run has collapsed if the translations of different photos look alike: if
-their mean feature distance from one another is less than half that of real photos of the domain, either way. It has
-diverged if steps were skipped because their gradients were not finite. Prints a Markdown table.
-"""
-
-import argparse
 import dataclasses
 import statistics
 import tempfile
-from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -18,8 +12,8 @@ from torch import Tensor
 from tqdm import tqdm
 
 from train.checks import check_options
-from train.command import one_sentence
-from train.config import TrainConfig, presets
+from train.command import Unprefixed, command
+from train.config import PresetName, TrainConfig, presets
 from train.data.batches import held_out_photos, reading
 from train.data.check import check_data
 from train.data.source import find_data
@@ -35,13 +29,42 @@ from unit.pipeline import Translator
 COLLAPSED = 0.5  # of the spread of real photos
 
 
-def small(config: TrainConfig, args: argparse.Namespace, seed: int) -> TrainConfig:
-    """The preset at the size of the experiment; losses, discriminators, rates and weights are its own."""
-    model = dataclasses.replace(config.model, image_size=args.size, dim=args.dim)
-    return config.replace(
-data=args.data, model=model, d_dim=args.dim, batch_size=args.batch_size, steps=args.steps, seed=seed,
-        device=args.device, compile=False, ema=0.99,
-    )  # fmt: skip
+@dataclass(frozen=True)
+class Experiment:
+    """What is trained, and on how much."""
+
+    data: str
+    """Folder with trainA, trainB, testA, testB."""
+    presets: tuple[PresetName, ...] = tuple(presets(""))
+    """Presets to train."""
+    steps: int = 400
+    """Optimiser steps of each run."""
+    size: int = 64
+    """Side of the crops in pixels."""
+    dim: int = 16
+    """Width of the networks and discriminators."""
+    batch_size: int = 4
+    """Photos of each domain a step."""
+    seeds: int = 3
+    """Runs of each preset."""
+    photos: int = 32
+    """Held-out photos of each domain that are looked at."""
+    device: str = "auto"
+    """auto, cuda, mps or cpu."""
+
+    def __post_init__(self) -> None:
+        if self.photos < 2:
+            raise ValueError(f"--photos is {self.photos}: it takes 2 or more to see whether they differ.")
+        if self.seeds < 1:
+            raise ValueError(f"--seeds is {self.seeds}: it must be 1 or more.")
+
+    def small(self, preset: str, seed: int) -> TrainConfig:
+        """The preset at the size of the experiment; losses, discriminators, rates and weights are its own."""
+        _, config = presets("")[preset]
+        return config.replace(
+            data=self.data, model=dataclasses.replace(config.model, image_size=self.size, dim=self.dim), d_dim=self.dim,
+            batch_size=self.batch_size, steps=self.steps, seed=seed, device=self.device, compile=False, ema=0.99,
+        )  # fmt: skip
 
 
 def spread(x: Tensor, extractor: EfficientNetLite2) -> float:
@@ -77,49 +100,36 @@ def run(config: TrainConfig, extractor: EfficientNetLite2, photos: int) -> tuple
     return *measured(state.ema.cpu(), *held_out, extractor), state.skipped
 
 
-def table(args: argparse.Namespace) -> None:
+def table(options: Experiment) -> None:
     """Prints a row a preset."""
-    if args.photos < 2:
-        raise ValueError(f"--photos is {args.photos}: it takes 2 or more to see whether they differ.")
-    if args.seeds < 1:
-        raise ValueError(f"--seeds is {args.seeds}: it must be 1 or more.")
-    for name in args.presets:
-        config = small(presets(args.data)[name][1], args, seed=0)
+    for name in options.presets:
+        config = options.small(name, seed=0)
         check_options(config, device=device_of(config.engine.device))
-    find_data(args.data)
+    find_data(options.data)
     extractor = EfficientNetLite2()
     print(
         "| preset | spread a → b | spread b → a | L1 of reconstructions | skipped steps | collapsed or diverged |\n"
         "|---|---|---|---|---|---|"
     )
-    for name in args.presets:
-        _, preset = presets(args.data)[name]
+    for name in options.presets:
         rows = []
         with tempfile.TemporaryDirectory() as folder:
-            for seed in tqdm(range(args.seeds), desc=name, unit="seed"):
-                config = small(preset, args, seed).replace(run_dir=Path(folder))
+            for seed in tqdm(range(options.seeds), desc=name, unit="seed"):
+                config = options.small(name, seed).replace(run_dir=Path(folder))
                 check_data(config)
-                rows.append(run(config, extractor, args.photos))
+                rows.append(run(config, extractor, options.photos))
         bad = sum(min(ab, ba) < COLLAPSED or steps_lost > 0 for ab, ba, _, steps_lost in rows)
         *columns, skipped = zip(*rows, strict=True)
         cells = [f"{statistics.mean(c):.2f} ({min(c):.2f} to {max(c):.2f})" for c in columns]
         print("|", " | ".join([name, *cells, str(sum(skipped)), f"{bad} of {len(rows)}"]), "|", flush=True)
 
 
-@one_sentence
-def main(arguments: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(
-        "python -m train stability", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--data", required=True, help="folder with trainA, trainB, testA, testB")
-    parser.add_argument("--presets", nargs="+", choices=presets(""), default=list(presets("")))
-    parser.add_argument("--steps", type=int, default=400)
-    parser.add_argument("--size", type=int, default=64, help="side of the crops in pixels")
-    parser.add_argument("--dim", type=int, default=16, help="width of the networks and discriminators")
-    parser.add_argument("--batch-size", type=int, default=4)
-    parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--photos", type=int, default=32, help="held-out photos of each domain that are looked at")
-    parser.add_argument("--device", default="auto")
-    args = parser.parse_args(arguments)
-    table(args)
-    return 0
+@command("stability")
+def main(options: Unprefixed[Experiment]) -> None:
+    """Do the presets hold? Each is trained from several seeds on one small budget.
+
+    The paper calls instability its second limit. A run has collapsed if the translations of different photos look
+    alike: if their mean feature distance from one another is less than half that of real photos of the domain, either
+    way. It has diverged if steps were skipped because their gradients were not finite. Prints a Markdown table.
+    """
+    table(options)

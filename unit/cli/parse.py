@@ -9,6 +9,7 @@ import tyro
 from tyro import _errors as rejected
 
 from unit.cli.errors import UsageError
+from unit.usage import sentence
 
 PROGRAM = "python -m unit"
 
@@ -56,19 +57,6 @@ def _first_line(command: type) -> str:
 
 
 def _refuse(event: rejected.ParseErrorEvent) -> None:
-    """Raise UsageError with one sentence instead of the box of tyro, which events that are not known here keep."""
-    if isinstance(event, rejected.MissingSubcommand):
-        raise UsageError(f"a command is required: {', '.join(event.subcommand_spec.parser_from_name)}.")
-    if isinstance(event, rejected.MissingArgs):
-        names = ", ".join(missing.arg.display_name() for missing in event.missing_arguments)
-        raise UsageError(f"the following arguments are required: {names}.")
-    if isinstance(event, rejected.UnrecognizedArgs):
-        raise UsageError(f"unrecognized arguments: {' '.join(event.tokens)}. --help lists those there are.")
-    if isinstance(event, rejected.InvalidChoice):
-        choices = ", ".join(event.choices)
-        raise UsageError(f"{event.argument.display_name()}: invalid choice '{event.value}'; take one of {choices}.")
-    if isinstance(event, rejected.BadValue):
-        count = event.argument.lowered.nargs
-        raise UsageError(f"{event.argument.display_name()}: {'a value' if count == 1 else f'{count} values'} expected.")
-    if isinstance(event, rejected.InstantiationFailure) and event.argument:
-        raise UsageError(f"{event.argument.display_name()}: {event.message}.")
+    """Raise UsageError with one sentence instead of the box of tyro."""
+    if said := sentence(event):
+        raise UsageError(said)
