@@ -98,6 +98,7 @@ TABLE = {
     "The result will appear here.": "結果會顯示在這裡。",
     "This result is no longer here.": "這個結果已經不在了。",
     "Results of this visit": "這次的結果",
+    "as-{domain}": "變{domain}",  # in the name of a file
     # results
     "Before and after": "轉換前後",
     "Download the result": "下載結果",
