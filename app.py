@@ -13,6 +13,7 @@ import signal
 import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from threading import Thread
 from typing import Any, NoReturn
 
 if os.environ.get("SPACES_ZERO_GPU"):  # on ZeroGPU `spaces` wants to be imported before torch
@@ -29,7 +30,6 @@ from unit.system import no_proxy
 with no_proxy():  # Gradio prepares to send when it is imported, and fails where a proxy is of a kind it does not know
     import gradio as gr
     import safehttpx
-from PIL import Image
 
 from unit.checkpoint import CheckpointError
 from unit.demo import zerogpu as zero
@@ -40,7 +40,6 @@ from unit.demo.i18n import CHINESE, ENGLISH
 from unit.demo.model_info import credits
 from unit.demo.page import CSS, Page
 from unit.demo.service import DemoService, UploadedImage, UserError
-from unit.demo.visualize import thumbnail
 from unit.hub import find_checkpoint
 from unit.messages import Message
 from unit.pipeline import Sampling, Translator
@@ -64,10 +63,10 @@ THEME = gr.themes.Soft(font=["system-ui", "sans-serif"]).set(
     body_text_color_subdued="*neutral_500",
     block_label_text_color="*primary_700",
     block_title_text_color="*primary_700",
-    button_primary_background_fill="*primary_600",
-    checkbox_label_background_fill_selected="*primary_600",
+    button_primary_background_fill="*primary_700",
+    checkbox_label_background_fill_selected="*primary_700",
     checkbox_border_color="*neutral_400",
-    color_accent="*primary_600",
+    color_accent="*primary_700",
 )
 
 
@@ -128,45 +127,40 @@ def example_photos(folders: Mapping[str, Path | None], service: DemoService) -> 
     return examples
 
 
-def first_drawings(service: DemoService, examples: Iterable[Example]) -> dict[str, tuple[Image.Image, Image.Image]]:
-    """What each model does, before and after, by the model's name: its first example, or a dream if it has none.
+def with_made_up(service: DemoService, examples: Iterable[Example]) -> list[Example]:
+    """The examples, and one that its model made up from noise for each direction that has none.
 
-    The first run of a network is slow. This is it, so that the first visitor's is not. On ZeroGPU there is none.
+    In the order of the models and their directions. On ZeroGPU, where nothing can be made here, only the examples.
     """
-    drawings: dict[str, tuple[Image.Image, Image.Image]] = {}
-    if zero.ON:
-        return drawings
+    known, found = list(examples), []
     for name, translator in service.models.items():
-        example = next((example for example in examples if example.model == name), None)
-        if example is None:
-            (drawings[name],) = translator.sample(1, Sampling(2, 8, 0), size=(64, 48))
-        else:
-            request = service.request(UploadedImage(str(example.photo), name), example.direction, name)
-            drawing, photo = request.draw(request.target), request.whole() if request.face else None
-            drawings[name] = (photo, request.put_back(drawing, photo)) if photo else (request.picture(), drawing)
-    return drawings
+        for domain, direction in zip(translator.domains, service.directions(name), strict=True):
+            here = [example for example in known if (example.model, example.direction) == (name, direction)]
+            if not here and not zero.ON:
+                (pair,) = translator.sample(1, Sampling(2, 8, 0), size=(128, 96))
+                file = saved(pair[translator.domains.index(domain)], f"made-up-{domain}")
+                here = [Example(Path(file), name, direction, "Made up")]
+            found += here
+    return found
 
 
 def build_demo(
-    models: Mapping[str, Translator], checkpoints: Path = CHECKPOINTS, notice: Message | None = None
-) -> gr.Blocks:
+    models: Mapping[str, Translator], checkpoints: Path = CHECKPOINTS, notice: Message | None = None,
+    prepare_all: bool = False,
+) -> gr.Blocks:  # fmt: skip
     """The page in every language, and its API, for at least one model.
 
-    `checkpoints`: where those lie that are not of the Hub. `notice`: what to tell every visitor.
+    `checkpoints`: where those lie that are not of the Hub. `notice`: what to tell every visitor. `prepare_all`: whether
+    the examples are translated while the page is there already, and not only the first of them before it is.
     """
     service = DemoService(models)
     folders = {name: folder_of(name, checkpoints) for name in models}
-    examples = example_photos(folders, service)
-    told = "\n\n".join(filter(None, map(credits, folders.values())))
-    drawings = first_drawings(service, examples)
-    pictures = {name: thumbnail(*pair) for name, pair in drawings.items()}
-    with_photo = {example.model for example in examples}
-    results = {
-        name: (saved(before, name), saved(after, f"{name}-drawn"))
-        for name, (before, after) in drawings.items()
-        if name in with_photo
-    }
-    assets = PageAssets(examples, told, pictures, results, folders, notice)
+    examples = with_made_up(service, example_photos(folders, service))
+    assets = PageAssets(service, examples, "\n\n".join(filter(None, map(credits, folders.values()))), folders, notice)
+    if examples and not zero.ON:  # the first run of a network is slow: this is it, so that no visitor's is
+        assets.prepare(examples[0])
+        if prepare_all:
+            Thread(target=assets.prepare_all, daemon=True).start()
     with PoliteBlocks(title="UNIT in the browser", analytics_enabled=False) as demo:
         Page(demo, service, ENGLISH, assets)
         add_api(service)
@@ -199,7 +193,7 @@ def main() -> None:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit())  # what is tidied up at the end is tidied up then, too
     port = port_asked_for(os.environ.get("GRADIO_SERVER_PORT", ""))  # which is then not to be another
     with own_folder() as folder:
-        demo = build_demo(models, checkpoints, notice)
+        demo = build_demo(models, checkpoints, notice, prepare_all=True)
         forget_in(folder)
         try:
             with no_proxy():  # Gradio asks itself whether it answers

@@ -112,14 +112,14 @@ def _at_the_rim(difference: np.ndarray, mask: np.ndarray) -> np.ndarray:
     return np.stack([np.asarray(Image.fromarray(c).resize(size, Image.Resampling.BILINEAR)) for c in colours], 2)
 
 
-def outline(photo: Image.Image, box: Box) -> Image.Image:
+def outline(photo: Image.Image, box: Box, thin: bool = False) -> Image.Image:
     """A new picture: the photo with a white line between black ones around what of the box lies in it.
 
-    One of them shows on any background, and all are as wide as the photo's size asks for.
+    One of them shows on any background, and all are as wide as the photo's size asks for. `thin`: a third as wide.
     """
     result = photo.copy()
     draw = ImageDraw.Draw(result)
-    line = max(1, round(max(photo.size) / 300))
+    line = max(1, round(max(photo.size) / (900 if thin else 300)))
     right, bottom = (min(first + box.side, length) - 1 for first, length in zip(box[:2], photo.size, strict=True))
     left, top = max(box.left, 0), max(box.top, 0)
     for inset, width, colour in ((0, 3 * line, "black"), (line, line, "white")):

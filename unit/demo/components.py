@@ -15,8 +15,10 @@ LOOK: dict[str, Any] = {"type": "filepath", "interactive": False, "buttons": ["f
 GRAINS = [2**power for power in range(6)]
 
 
-def download_button(text: str, elem_id: str, visible: bool = True) -> gr.DownloadButton:
-    return gr.DownloadButton(text, interactive=False, visible=visible, min_width=140, elem_id=elem_id)
+def download_button(text: str, elem_id: str, file: str | None = None, visible: bool = True) -> gr.DownloadButton:
+    return gr.DownloadButton(
+        text, value=file, interactive=file is not None, visible=visible, min_width=120, elem_id=elem_id
+    )  # fmt: skip
 
 
 def no_download() -> gr.DownloadButton:
@@ -35,17 +37,6 @@ def seed_row(words: Words, seed: str, dice: str) -> tuple[gr.Number, gr.Button]:
         )
 
 
-def pictured_examples(
-    rows: list[list[str]], labels: list[str], inputs: list[Any], label: str, elem_id: str
-) -> Any:  # fmt: skip
-    """Examples, whose pictures come with the style of the page's assets. Gives the event of one being picked."""
-    with gr.Column(elem_classes="pictured"):
-        examples = gr.Examples(
-            rows, inputs, example_labels=labels, label=label, elem_id=elem_id, cache_examples=False
-        )  # fmt: skip
-    return examples.load_input_event
-
-
 class FilmPlace(NamedTuple):
     """A button that makes a film, one to download it, one to stop it, and the film."""
 
@@ -57,7 +48,7 @@ class FilmPlace(NamedTuple):
     @classmethod
     def laid_out(cls, words: Words, elem_id: str, make: str, download: str, label: str, alt: str) -> "FilmPlace":
         with gr.Row():
-            button = gr.Button(words(make), variant="primary", min_width=140, elem_id=elem_id)
+            button = gr.Button(words(make), min_width=140, elem_id=elem_id)
             download_film = download_button(words(download), f"{elem_id}_download")
         cancel = cancel_button(words, f"{elem_id}_cancel")
         film = gr.Image(label=words(label), alt_text=words(alt), elem_id=f"{elem_id}_film", **LOOK)

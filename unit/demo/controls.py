@@ -1,171 +1,199 @@
-"""The left side of the page: the photo and its face, the model and the direction, which all tabs draw with.
+"""The first two steps of the page: what to turn into what, and the photo with its face. All of the page goes by them.
 
 Settings arrive as the browser sent them and are checked where they are used.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 import gradio as gr
 from PIL import Image
 
-from unit.demo.assets import PageAssets
-from unit.demo.components import LOOK, pictured_examples
-from unit.demo.events import for_people
+from unit.demo.assets import Example, PageAssets
+from unit.demo.components import LOOK
+from unit.demo.events import for_people, only_if
 from unit.demo.files import saved, uploaded
+from unit.demo.framed import Framed
 from unit.demo.i18n import Words
 from unit.demo.photo_box import photo_box
-from unit.demo.service import MAX_FACE, DemoService, Face, TranslationRequest, UserError, face_at, small
+from unit.demo.service import MAX_FACE, DemoService, Face, UploadedImage, UserError, brief, face_at, small
 from unit.faces import outline
 
 
 class Controls:
-    """The controls of the left side, and what they ask for.
+    """The controls of the first two steps, and what they ask for.
 
-    way, place, settings: those that many handlers want, by the names of the parameters that they are for.
+    ways: model and direction, by the values of the tiles. place, settings: controls that many handlers want, by the
+    names of the parameters that they are for. Without a photo of the visitor's own, they ask for an example.
     """
 
     def __init__(self, service: DemoService, words: Words, assets: PageAssets):
         self.service, self.words, self.assets = service, words, assets
-        self.photo = photo_box(words, "Your photo", "photo", height=320)
+        self.ways = {f"{model}/{way}": (model, way) for model in service.models for way in service.directions(model)}
+        self.first = next(iter(self.ways))
+        self.lay_out_ways()
+        self.lay_out_photo()
         self.lay_out_face()
         self.asked = gr.Textbox(visible="hidden", elem_id="asked")  # what the link asks for that brought the visitor
-        self.examples_here = gr.Column()  # filled later: examples set things that come further down
-        gr.HTML(f"<style>{assets.picker_style()}</style>", elem_id="pictures")
-        self.model = gr.Radio(
-            self.model_choices(), value=service.default, label=words("Model"), visible=len(service.models) > 1,
-            elem_id="model", elem_classes="pictured" if assets.pictures else None,
-        )  # fmt: skip
-        with gr.Row(equal_height=True):
-            ways = self.ways(service.default)
-            self.direction = gr.Radio(ways, value=ways[0][1], label=words("Direction"), scale=3, elem_id="direction")
-            self.flip = gr.Button(words("⇄ Flip"), scale=1, min_width=100, elem_id="flip")
-        self.translate = gr.Button(words("Translate"), variant="primary", elem_id="translate")
-        self.way: dict[str, Any] = {"direction": self.direction, "model": self.model}
         self.place: dict[str, Any] = {"across": self.across, "down": self.down, "side": self.side}
-        self.settings: dict[str, Any] = {"photo": self.photo, **self.way, **self.place, "face_of": self.face_of}
-        if assets.examples:
-            self.lay_out_examples()
+        self.settings: dict[str, Any] = {
+            "photo": self.photo, "example": self.example, "way": self.way, **self.place, "face_of": self.face_of,
+            "square": self.square,
+        }  # fmt: skip
         self.face_parts = [self.face, *self.place.values(), self.face_of]
+        self.settled = [self.example, self.adjust, *self.face_parts]
+
+    def lay_out_ways(self) -> None:
+        words = self.words
+        gr.Markdown(words("## 1. Choose what to turn into what"))
+        gr.HTML(self.assets.style, elem_id="pictures")  # asked for by each visitor, for more may have been made by then
+        self.way = gr.Radio(
+            self.way_choices(), value=self.first, label=words("What to turn into what"), show_label=False,
+            container=False, elem_id="way", elem_classes=["tiles", "few" if len(self.service.models) <= 4 else "many"],
+        )  # fmt: skip
+
+    def lay_out_photo(self) -> None:
+        words = self.words
+        gr.Markdown(words("## 2. Bring a photo"))
+        self.photo = photo_box(words, "Your photo", "photo", height=190)
+        examples = self.example_choices(self.first)
+        self.example = gr.Radio(
+            examples, value=examples[0][1] if examples else None, label=words("Or take an example"),
+            visible=bool(examples), container=False, elem_id="examples", elem_classes="tiles",
+        )  # fmt: skip
 
     def lay_out_face(self) -> None:
-        words = self.words
-        with gr.Group(visible=self.service.of_faces(None), elem_id="face_group") as self.face_group:
+        words, visible = self.words, self.service.of_faces(None)
+        with gr.Accordion(words("Adjust the face"), open=False, visible=visible, elem_id="adjust") as self.adjust:
             self.face = gr.Image(
-                label=words("Tap the middle of the face"), alt_text=words("Your photo, with a square around the face"),
-                height=280, elem_id="face", **LOOK | {"buttons": []},
+                label=words("Tap the face to take"), alt_text=words("Your photo, with squares around the faces"),
+                height=260, elem_id="face", **LOOK | {"buttons": []},
             )  # fmt: skip
             percent: dict[str, Any] = {"step": 1, "min_width": 90}
             self.side = gr.Slider(10, MAX_FACE, value=100, label=words("Size of the face"), elem_id="side", **percent)
             with gr.Row():
                 self.across = gr.Slider(0, 100, value=50, label=words("From the left"), elem_id="across", **percent)
                 self.down = gr.Slider(0, 100, value=50, label=words("From the top"), elem_id="down", **percent)
-            self.put_back = gr.Checkbox(True, label=words("Put the result back into the photo"), elem_id="put_back")
+            self.square = gr.Checkbox(False, label=words("Show only the square"), elem_id="square")
             self.face_of = gr.Textbox(visible="hidden", elem_id="face_of")  # the photo that the three sliders are about
 
-    def lay_out_examples(self) -> None:
-        examples, words = self.assets.examples, self.words
-        rows, labels = [list(map(str, example[:3])) for example in examples], [words(e.label) for e in examples]
-        with self.examples_here:
-            self.example_picked = pictured_examples(
-                rows, labels, [self.photo, self.model, self.direction], words("Examples"), "examples"
-            )
+    # What there is to choose from, in the language of the page.
 
-    # The models, in the language of the page.
+    def way_choices(self) -> list[tuple[str, str]]:
+        """By what becomes what, and by the model where that does not tell it from the others."""
+        directions = [direction for _, direction in self.ways.values()]
+        return [
+            (str(self.words.value(way)) + (f" ({model})" if directions.count(way) > 1 else ""), value)
+            for value, (model, way) in self.ways.items()
+        ]
 
-    def ways(self, model: str | None) -> list[tuple[str, str]]:
-        """The directions of a model, as people read them and as they are called."""
-        return [(str(self.words.value(way)), way) for way in self.service.directions(model)]
+    def example_choices(self, way: str) -> list[tuple[str, str]]:
+        return [(self.words(example.label), example.key) for example in self.assets.of(*self.chosen(way))]
 
-    def domains(self, model: str | None) -> list[tuple[str, str]]:
-        return [(self.words(domain), domain) for domain in self.service.translator(model).domains]
-
-    def model_choices(self) -> list[tuple[str, str]]:
-        """By what a model translates, and by its name where that does not tell it from the others."""
-        labels = {name: " ↔ ".join(map(self.words, model.domains)) for name, model in self.service.models.items()}
-        alike = {label for label in labels.values() if list(labels.values()).count(label) > 1}
-        return [(f"{label} ({name})" if label in alike else label, name) for name, label in labels.items()]
+    def domains(self, way: str) -> list[tuple[str, str]]:
+        return [(self.words(domain), domain) for domain in self.service.translator(self.chosen(way)[0]).domains]
 
     # What the settings ask for.
 
-    def request(
-        self, photo: Any, direction: str, model: str, across: Any, down: Any, side: Any, face_of: Any
-    ) -> TranslationRequest:
+    def chosen(self, way: Any) -> tuple[str, str]:
+        """Model and direction."""
+        if way not in list(self.ways):  # what was sent may have no hash
+            raise UserError(
+                "The direction is {direction}: choose {directions}.", direction=brief(way), directions=[*self.ways]
+            )
+        return self.ways[way]
+
+    def flipped(self, way: Any) -> str:
+        """The other way round."""
+        model, direction = self.chosen(way)
+        return next(other for other, (name, back) in self.ways.items() if name == model and back != direction)
+
+    def example_of(self, example: Any, way: Any) -> Example | None:
+        """That example, or the first if it is none of this way."""
+        return self.assets.example(*self.chosen(way), example)
+
+    def upload(self, photo: Any, example: Any, way: Any) -> UploadedImage:
+        """The photo that is translated: the visitor's own, or else an example."""
+        shown = None if photo else self.example_of(example, way)
+        return shown.upload if shown else uploaded(photo)
+
+    def framed(
+        self, photo: Any, example: Any, way: Any, across: Any, down: Any, side: Any, face_of: Any, square: Any
+    ) -> Framed:
         """What the settings ask for. A face that was marked in another photo is none of this one."""
-        upload = uploaded(photo)
+        model, direction = self.chosen(way)
+        upload = self.upload(photo, example, way)
         face = face_at(across, down, side) if face_of == upload.path else None
-        return self.service.request(upload, self.known(direction, model), model, face)
+        return Framed.of(self.service.request(upload, direction, model, face), not square)
 
-    def known(self, direction: str, model: str) -> str:
-        """`direction`; or the model's first, for the moment when another model was chosen and its directions are not
-        there yet."""
-        directions = list(self.service.directions(model))
-        return direction if direction in directions else directions[0]
+    def if_photo(self, fn: Callable[..., Any]) -> Callable[..., Any]:
+        """`fn`, run only if there is something to translate: nobody has to be told that they chose nothing yet."""
 
-    @for_people
-    def target(self, direction: str, model: str) -> str:
-        """The domain to draw in."""
-        return self.service.target(self.known(direction, model), model)
+        def there(named: dict[str, Any]) -> bool:
+            return bool(named["photo"]) or self.example_of(named["example"], named["way"]) is not None
 
-    def of_model(self, direction: str, model: str) -> dict[Any, Any]:
-        return {
-            self.direction: gr.Radio(choices=self.ways(model), value=self.known(direction, model)),
-            self.face_group: gr.Group(visible=self.service.of_faces(model)),
-        }
-
-    @for_people
-    def flipped(self, direction: str, model: str) -> str:
-        return next(way for way in self.service.directions(model) if way != self.known(direction, model))
+        return only_if(fn, there)
 
     # The face.
 
-    def new_face(
-        self, photo: Any, model: str, across: Any, down: Any, side: Any, face_of: str
-    ) -> dict[Any, Any]:  # fmt: skip
-        """The first guess at the face in another photo, if the model wants one.
+    def settle(self, photo: Any, example: Any, way: Any, face_of: Any, **place: Any) -> dict[Any, Any]:
+        """Another photo or another way: its examples, and the first guess at its face, if the model wants one."""
+        shown, choices = None if photo else self.example_of(example, way), self.example_choices(way)
+        settled = {self.example: gr.Radio(choices, value=shown.key if shown else None, visible=bool(choices))}
+        return settled | self.new_face(photo, example, way, face_of, **place)
 
-        What is wrong with a photo is told by what draws it.
+    def new_face(self, photo: Any, example: Any, way: Any, face_of: Any, **place: Any) -> dict[Any, Any]:
+        """The first guess at the face, and whether it wants a look: where there is none, or several.
+
+        What is wrong with a photo is told by what translates it.
         """
-        none = {self.face: None, self.face_of: ""}
-        if photo is None or not self.service.of_faces(model):
+        of_faces = self.service.of_faces(self.chosen(way)[0])
+        none = {self.face: None, self.face_of: "", self.adjust: gr.Accordion(visible=of_faces, open=False)}
+        if not of_faces:
             return none
         try:
-            upload = uploaded(photo)
+            upload = self.upload(photo, example, way)
             image = upload.opened()
-            face = face_at(across, down, side) if face_of == upload.path else Face.found(image)
+            faces = [face.rounded() for face in Face.all_found(image)]
+            guess = face_at(**place) if face_of == upload.path else next(iter(faces), Face.middle(image).rounded())
         except UserError:
             return none
         return {
-            self.face: self.outlined(image, face),
-            self.across: round(100 * face.across),
-            self.down: round(100 * face.down),
-            self.side: max(10, round(100 * face.side)),
-            self.face_of: upload.path,
+            self.face: self.outlined(image, guess, faces),
+            self.adjust: gr.Accordion(visible=True, open=bool(photo) and len(faces) != 1),
+            **self.placed(guess, upload),
         }
 
+    def placed(self, face: Face, upload: UploadedImage) -> dict[Any, Any]:
+        """The sliders for a face in a photo."""
+        shares = {self.across: face.across, self.down: face.down, self.side: face.side}
+        return {slider: round(100 * share) for slider, share in shares.items()} | {self.face_of: upload.path}
+
     @for_people
-    def tap_face(self, event: gr.SelectData, photo: Any, side: Any) -> dict[Any, Any]:
-        """The square moves to where the photo was tapped."""
-        if photo is None:
-            return gr.skip()
-        width, height = small(uploaded(photo).opened()).size
+    def tap_face(self, event: gr.SelectData, photo: Any, example: Any, way: Any, side: Any) -> dict[Any, Any]:
+        """The square moves to where the photo was tapped: to the face that was found there, if there is one."""
+        image = self.upload(photo, example, way).opened()
+        faces = [face.rounded() for face in Face.all_found(image)]
+        width, height = small(image.copy()).size
         x, y = event.index
-        return self.move_face(photo, round(100 * x / width), round(100 * y / height), side)
+        face = next((face for face in faces if face.holds(x / width, y / height, image)), None)
+        if face is None:
+            face = face_at(round(100 * x / width), round(100 * y / height), side)
+        return self.marked(face, photo, example, way)
 
     @for_people
-    def move_face(self, photo: Any, across: Any, down: Any, side: Any) -> dict[Any, Any]:
-        if photo is None:
-            return gr.skip()
-        upload, face = uploaded(photo), face_at(across, down, side)
-        return {
-            self.face: self.outlined(upload.opened(), face, marked=True),
-            self.across: across,
-            self.down: down,
-            self.face_of: upload.path,
-        }
+    def move_face(self, photo: Any, example: Any, way: Any, **place: Any) -> dict[Any, Any]:
+        return self.marked(face_at(**place), photo, example, way)
 
-    def outlined(self, image: Image.Image, face: Face, marked: bool = False) -> gr.Image:
-        """The photo with a square around the face. `marked`: by the visitor, so that it is no guess."""
-        shown = small(image)
-        guess = not marked and face == Face.middle(image)
-        label = "No face was found: tap the middle of it" if guess else "Tap the middle of the face"
-        return gr.Image(saved(outline(shown, face.box(shown)), "face"), label=self.words(label))
+    def marked(self, face: Face, photo: Any, example: Any, way: Any) -> dict[Any, Any]:
+        upload = self.upload(photo, example, way)
+        image = upload.opened()
+        return {self.face: self.outlined(image, face, Face.all_found(image)), **self.placed(face, upload)}
+
+    def outlined(self, image: Image.Image, face: Face, others: list[Face]) -> str:
+        """The photo with a square around the face, and thin ones around the others that were found."""
+        shown = small(image.copy())
+        for other in others:
+            if other != face:
+                shown = outline(shown, other.box(shown), thin=True)
+        return saved(outline(shown, face.box(shown)), "face")

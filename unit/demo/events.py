@@ -35,10 +35,14 @@ def drawing(tab: object, handler: Callable[..., Any]) -> Callable[..., Any]:
     def steps(*given: Any, **named: Any) -> Iterator[Any]:
         yield from map(by_control, on_gpu(*given, **named))
 
-    return steps if inspect.isgeneratorfunction(handler) else on_gpu
+    @functools.wraps(handler)
+    def call(*given: Any, **named: Any) -> Any:
+        return by_control(on_gpu(*given, **named))
+
+    return steps if inspect.isgeneratorfunction(handler) else call
 
 
-def warned(fn: Callable[..., Iterator[Any]], left: Callable[..., Any]) -> Callable[..., Iterator[Any]]:
+def warned(fn: Callable[..., Any], left: Callable[..., Any]) -> Callable[..., Any]:
     """`fn`, but what it cannot do is one message, and no part of the page says "Error": `left` says what they show."""
 
     def steps(**named: Any) -> Iterator[Any]:
@@ -48,26 +52,34 @@ def warned(fn: Callable[..., Iterator[Any]], left: Callable[..., Any]) -> Callab
             gr.Warning(error.message)
             yield left(**named)
 
-    return steps
+    def call(**named: Any) -> Any:
+        try:
+            return fn(**named)
+        except gr.Error as error:
+            gr.Warning(error.message)
+            return left(**named)
+
+    return steps if inspect.isgeneratorfunction(fn) else call
 
 
-def if_given(fn: Callable[..., Any], *needed: str, drawn: str = "") -> Callable[..., Any]:
-    """`fn`, run only if the inputs called `needed` are there.
+def if_given(fn: Callable[..., Any], *needed: str) -> Callable[..., Any]:
+    """`fn`, run only if the inputs called `needed` are there."""
+    return only_if(fn, lambda named: all(named[name] not in (None, "", []) for name in needed))
 
-    `drawn`, if named, is the input that shows what `fn` drew before. It must be there too, and `fn` does not see it.
-    """
 
-    def there(named: dict[str, Any]) -> bool:
-        return all(named[name] not in (None, "", []) for name in (*needed, drawn) if name)
+def only_if(
+    fn: Callable[..., Any], wanted: Callable[[dict[str, Any]], bool], *unseen: str
+) -> Callable[..., Any]:  # fmt: skip
+    """`fn`, run only if its inputs are as `wanted`; else nothing changes. `fn` does not get those called `unseen`."""
 
     def seen(named: dict[str, Any]) -> dict[str, Any]:
-        return {name: value for name, value in named.items() if name != drawn}
+        return {name: value for name, value in named.items() if name not in unseen}
 
     def call(**named: Any) -> Any:
-        return fn(**seen(named)) if there(named) else gr.skip()
+        return fn(**seen(named)) if wanted(named) else gr.skip()
 
     def steps(**named: Any) -> Iterator[Any]:
-        if there(named):
+        if wanted(named):
             yield from fn(**seen(named))
         else:
             yield gr.skip()
@@ -76,11 +88,13 @@ def if_given(fn: Callable[..., Any], *needed: str, drawn: str = "") -> Callable[
 
 
 def stoppable(
-    button: gr.Button, cancel: gr.Button, fn: Callable[..., Iterator[Any]], inputs: dict[str, Any], outputs: list[Any]
+    listener: Any, cancel: gr.Button, fn: Callable[..., Iterator[Any]], inputs: dict[str, Any], outputs: list[Any]
 ) -> None:
-    """`button` runs `fn`, and while that runs `cancel` is there to stop it."""
-    shown = button.click(lambda: gr.Button(visible=True), None, cancel, **QUICK)
-    running = shown.then(fn, outputs=outputs, inputs_kwargs=inputs, show_progress_on=outputs[0], **RUN)
+    """`listener`, a button's `click`, say, runs `fn`, and while that runs `cancel` is there to stop it."""
+    shown = listener(lambda: gr.Button(visible=True), None, cancel, **QUICK)
+    running = shown.then(
+        fn, outputs=outputs, inputs_kwargs=inputs, show_progress_on=outputs[0], **RUN | {"show_progress": "full"}
+    )
     for ended in (running.then, running.failure):  # after a failure only the second happens
         ended(lambda: gr.Button(visible=False), None, cancel, **QUICK)
     cancel.click(lambda: gr.Button(visible=False), None, cancel, cancels=running, **QUICK)

@@ -35,10 +35,14 @@ NOT_UPLOADED = "This is not an uploaded picture: upload the file first."
 # The model works for one visitor at a time: on few cores, two at once are slower for both. Of many quick changes the
 # last one always wins.
 BUSY: dict[str, Any] = {"concurrency_id": "model", "concurrency_limit": 1}
-QUICK: dict[str, Any] = {"preprocess": False, "api_visibility": "private", "queue": False}
+QUICK: dict[str, Any] = {
+    "preprocess": False, "api_visibility": "private", "queue": False, "show_progress": "hidden"
+}  # fmt: skip
 # Of what is done outside the queue a browser never hears why it failed.
 SOON: dict[str, Any] = {**QUICK, "queue": True, "concurrency_limit": None}
-RUN: dict[str, Any] = {**QUICK, **BUSY, "queue": True, "trigger_mode": "always_last"}
+RUN: dict[str, Any] = {
+    **QUICK, **BUSY, "queue": True, "trigger_mode": "always_last", "show_progress": "minimal"
+}  # fmt: skip
 
 
 def uploaded(photo: Any) -> UploadedImage:

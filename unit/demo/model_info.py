@@ -15,7 +15,7 @@ def facts(translator: Translator, folder: Path | None, words: Words = ENGLISH) -
     """The network in some lines and the table of its measures, from `folder`/metrics.json if that can be read."""
     config = translator.config
     a, b = translator.domains
-    lines = [words("- **Draws** {a} as {b} and {b} as {a}, and each as itself.", a=a, b=b)]
+    lines = [words("- **Turns** {a} into {b} and {b} into {a}, and reconstructs each.", a=a, b=b)]
     if isinstance(config, UNITConfig):
         shared = config.n_res_shared
         lines += [
@@ -98,7 +98,7 @@ def _table(results: dict[str, Any], words: Words) -> str:
     head = [
         words("Judged by {judge} on held-out photos of `{data}`, {n} px.", judge=features, data=data, n=size),
         "",
-        words("| | | drawn | the photo as it is | real photos |"),
+        words("| | | translated | the photo as it is | real photos |"),
         "|---|---|---|---|---|",
     ]
     rows = [

@@ -26,13 +26,5 @@
         input.dispatchEvent(new Event("change", {bubbles: true}));
     }, true);
 
-    // The picture of before and after zooms with the wheel and moves with a finger; a page is scrolled with both.
-    const scrolls = event => {
-        const picture = event.target.closest?.("#before_after .content, #before_after .slider-wrap, #before_after img");
-        if (picture && !event.ctrlKey && (event.touches?.length ?? 1) === 1) event.stopPropagation();
-    };
-    for (const name of ["wheel", "touchstart", "touchmove"])
-        document.addEventListener(name, scrolls, {capture: true, passive: true});
-
-    return new URLSearchParams(location.search).has("model") ? location.search : "";
+    return location.search || "?";
 }

@@ -1,4 +1,7 @@
-"""The page in one language: the controls beside the tabs, and what concerns several of them."""
+"""The page in one language: its parts, and what concerns several of them.
+
+Choose what to turn into what, bring a photo, see the result; below that, all that can be looked at besides.
+"""
 
 import contextlib
 from pathlib import Path
@@ -9,24 +12,28 @@ import gradio as gr
 
 from unit.demo import texts
 from unit.demo.assets import PageAssets
+from unit.demo.before_after import WAITING
 from unit.demo.components import GRAINS
 from unit.demo.controls import Controls
-from unit.demo.events import for_people
-from unit.demo.files import QUICK, SOON, kept, uploaded
+from unit.demo.events import for_people, only_if
+from unit.demo.files import QUICK, RUN, SOON, kept, uploaded
 from unit.demo.i18n import CHINESE, ENGLISH, Words
+from unit.demo.result import ResultPanel
 from unit.demo.service import DemoService, noise
-from unit.demo.tabs.between import Between
-from unit.demo.tabs.dream import Dream
-from unit.demo.tabs.inside import Inside
-from unit.demo.tabs.sample import Sample
-from unit.demo.tabs.translate import Translate
+from unit.demo.strip import History
+from unit.demo.tabs.about import About
+from unit.demo.tabs.both import Both
+from unit.demo.tabs.film import Film
+from unit.demo.tabs.from_noise import FromNoise
+from unit.demo.tabs.mix import Mix
+from unit.demo.variations import Variations
 
 CSS = Path(__file__).with_suffix(".css").read_text(encoding="utf-8")
 SCRIPT = Path(__file__).with_suffix(".js").read_text(encoding="utf-8")
-# To what is about to be drawn, if it is out of sight, as on a phone it is.
-SCROLL = """photo => {
-    const place = document.querySelector("#tabs").getBoundingClientRect();
-    if (photo && (place.top < 0 || place.top > innerHeight / 2)) document.querySelector("#tabs").scrollIntoView();
+# To what is about to come, if it is out of sight, as on a phone it is.
+SCROLL = """() => {
+    const place = document.querySelector("#step_3").getBoundingClientRect();
+    if (place.top < 0 || place.top > innerHeight / 2) document.querySelector("#step_3").scrollIntoView();
 }"""
 
 
@@ -40,132 +47,170 @@ class Page:
     def __init__(self, demo: gr.Blocks, service: DemoService, words: Words, assets: PageAssets):
         self.service, self.words, self.assets = service, words, assets
         gr.Navbar(main_page_name=ENGLISH.name)
-        gr.Markdown(words(texts.TITLE))
+        gr.Markdown(words(texts.TITLE), elem_id="title")
         if assets.notice:
             gr.Markdown(words.message(assets.notice), elem_id="notice")
-        with gr.Row():
-            with gr.Column(scale=2, min_width=320, elem_id="controls"):
+        with gr.Row(elem_id="steps"):
+            with gr.Column(scale=38, min_width=320, elem_id="controls"):
                 self.controls = Controls(service, words, assets)
-            with gr.Column(scale=3, min_width=320), gr.Tabs(elem_id="tabs", overflow_behavior="wrap") as self.tabs:
-                with gr.Tab(words("Translate"), id="translate"):
-                    self.translate = Translate(self.controls)
-                with gr.Tab(words("Sample"), id="sample") as tab:
-                    self.sample = Sample(self.controls, tab)
-                with gr.Tab(words("Between"), id="between") as tab:
-                    self.between = Between(self.controls, tab)
-                with gr.Tab(words("Dream"), id="dream"):
-                    self.dream = Dream(self.controls)
-                with gr.Tab(words("Inside"), id="inside"):
-                    self.inside = Inside(self.controls, self.sample.noise)
+            with gr.Column(scale=62, min_width=320, elem_id="result"):
+                self.result = ResultPanel(self.controls)
+                self.variations = Variations(self.controls)
+        gr.Markdown(words("## More"))
+        self.open = gr.Textbox("both", visible="hidden", elem_id="open")  # the tab that is open
+        with gr.Tabs(elem_id="tabs", overflow_behavior="wrap"):
+            with gr.Tab(words("Both directions"), id="both") as both:
+                self.both = Both(self.controls)
+            with gr.Tab(words("Film of variations"), id="film") as film:
+                self.film = Film(self.controls, self.variations.noise)
+            with gr.Tab(words("Mix two photos"), id="mix") as mix:
+                self.mix = Mix(self.controls)
+            with gr.Tab(words("From noise"), id="from_noise") as from_noise:
+                self.from_noise = FromNoise(self.controls)
+            with gr.Tab(words("About this model"), id="about") as about:
+                self.about = About(self.controls, self.variations.noise)
+        self.tabs = {"both": both, "film": film, "mix": mix, "from_noise": from_noise, "about": about}
+        self.drawn = {"both": self.both, "film": self.film, "mix": self.mix, "from_noise": self.from_noise}
         if assets.credits:
             with gr.Accordion(words("About the example photos"), open=False):
                 gr.Markdown(assets.credits, elem_id="credits")
         self.connect(demo)
 
     def connect(self, demo: gr.Blocks) -> None:
-        controls, translate, sample = self.controls, self.translate, self.sample
-        photo, way = controls.photo, controls.way
-        chosen = [
-            controls.direction, controls.face_group, *translate.shown, self.between.drawn_in, self.inside.about,
-            self.inside.card, self.inside.link_text,
-        ]  # fmt: skip
+        controls, result = self.controls, self.result
+        photo, way, settings = controls.photo, controls.way, controls.settings
+        for name, tab in self.tabs.items():
+            tab.select(None, None, self.open, js=f"() => '{name}'")
+            if name in self.drawn:
+                self.drawn[name].redraw_on(tab.select)
 
-        controls.translate.click(None, photo, None, js=SCROLL)
-        sample.redraw_on(translate.draw_on(controls.translate.click).success)
-        self.redraw(photo.input(None, trigger_mode="always_last"), new_photo=True)
-        self.redraw(controls.direction.input(None, trigger_mode="always_last"))
-        self.redraw(controls.flip.click(controls.flipped, outputs=controls.direction, inputs_kwargs=way, **QUICK))
-        changed = controls.model.input(self.change_model, outputs=chosen, inputs_kwargs=way, **QUICK)
-        self.redraw(changed, new_photo=True)
-        self.dream.redraw_on(changed.then)
-        used = {"ab": translate.result_ab, "ba": translate.result_ba, "put_back": controls.put_back, **way}
-        reused = [photo, controls.direction, controls.face_of]
-        reuse = translate.reuse.click(self.use_result, outputs=reused, inputs_kwargs=used, **SOON)
-        self.redraw(reuse, new_photo=True)
-        marked = {"photo": photo, **controls.place}
-        moved = {"fn": controls.move_face, "outputs": controls.face_parts, "inputs_kwargs": marked, **SOON}
-        tapped = {"photo": photo, "side": controls.side}
-        self.redraw(controls.face.select(**moved | {"fn": controls.tap_face, "inputs_kwargs": tapped}))
+        self.redraw(photo.input(None, trigger_mode="always_last"))
+        self.redraw(way.input(None, trigger_mode="always_last"))
+        self.redraw(controls.example.input(lambda: None, None, photo, **QUICK))
+        self.redraw(
+            result.flip.click(for_people(lambda _, way: controls.flipped(way)).__get__(self), way, way, **QUICK)
+        )
+        used = {"picture": result.download, "square": controls.square, "way": way}
+        reuse = result.reuse.click(self.use_result, outputs=[photo, way, controls.face_of], inputs_kwargs=used, **SOON)
+        self.redraw(reuse)
+
+        pointed = {name: settings[name] for name in ("photo", "example", "way")}
+        moved = {
+            "fn": controls.move_face,
+            "outputs": controls.face_parts,
+            "inputs_kwargs": pointed | controls.place,
+            **SOON,
+        }
+        tapped = {"fn": controls.tap_face, "inputs_kwargs": pointed | {"side": controls.side}}
+        self.redraw(controls.face.select(**moved | tapped), settle=False)
         for slider in controls.place.values():
-            self.redraw(slider.input(trigger_mode="always_last", **moved))
-        self.redraw(controls.put_back.input(None))
+            self.redraw(slider.input(trigger_mode="always_last", **moved), settle=False)
+        self.redraw(controls.square.input(None), settle=False)
 
-        picked = {"gallery": sample.gallery, **controls.settings}
-        sample.gallery.select(self.pick, outputs=[*translate.shown, self.tabs], inputs_kwargs=picked, **SOON)
-        if self.assets.examples:
-            then = controls.example_picked.then
-            self.redraw(then(self.change_model, outputs=chosen, inputs_kwargs=way, **QUICK), new_photo=True)
+        picked = {"gallery": self.variations.gallery, "history": result.history, **settings}
+        self.variations.gallery.select(self.pick, outputs=result.shown, inputs_kwargs=picked, **SOON)
+        back = {"outputs": [*result.shown, *settings.values()], "inputs": result.history, **SOON}
+        self.redraw(result.strip.select(self.select, **back), show=False)
+        self.redraw(result.undo.click(self.undo, **back), show=False)
 
         demo.load(None, None, controls.asked, js=f"() => ({SCRIPT})('{self.words.language}', '{CHINESE.path}')")
-        wanted = [controls.model, *chosen, photo, *sample.noise.values()]
-        asked = controls.asked.change(self.arrive, controls.asked, wanted, **QUICK)
-        self.redraw(asked, new_photo=True)
+        wanted = [way, photo, controls.example, *self.variations.noise.values(), self.variations.strength]
+        self.redraw(controls.asked.change(self.arrive, controls.asked, wanted, **QUICK), scroll=False)
 
-    def redraw(self, event: Any, new_photo: bool = False) -> None:
-        """After another photo, direction or model: the results, and what else has been drawn."""
-        if new_photo:
-            controls, sample, between = self.controls, self.sample, self.between
-            photo_and_face = {name: part for name, part in controls.settings.items() if name != "direction"}
-            fresh = [
-                *controls.face_parts, *self.translate.shown, sample.gallery, between.between, *sample.walk.shown,
-                *between.journey.shown,
-            ]  # fmt: skip
-            event.then(None, controls.photo, None, js=SCROLL)
-            event = event.then(self.new_photo, outputs=fresh, inputs_kwargs=photo_and_face, **QUICK)
-        for tab in (self.translate, self.sample, self.between):
-            tab.redraw_on(event.then)
+    def redraw(self, event: Any, settle: bool = True, show: bool = True, scroll: bool = True) -> None:
+        """After another photo or way: the result, its variations, and what is shown in the tab that is open.
 
-    @for_people
-    def new_photo(self, photo: Any, model: str, **face: Any) -> dict[Any, Any]:
-        """Another photo, or another model for it: the first guess at its face, and no films of the one before.
-
-        Without a photo, an example of what the model does.
+        settle: whether the examples and the face may be others now. show: whether there is another result.
         """
-        fresh = self.controls.new_face(photo, model, **face) | self.sample.walk.empty() | self.between.journey.empty()
-        if photo is None:
-            fresh |= self.translate.example(model) | {self.sample.gallery: [], self.between.between: None}
-        return fresh
-
-    @for_people
-    def change_model(self, direction: str, model: str) -> dict[Any, Any]:
-        """Another model: its directions, and no results of the one before."""
-        return {
-            **self.controls.of_model(direction, model),
-            **self.translate.of_model(model),
-            **self.between.of_model(model),
-            **self.inside.of_model(model),
-        }
-
-    @for_people
-    def pick(self, event: gr.SelectData, gallery: Any, **settings: Any) -> dict[Any, Any]:
-        """The selected sample becomes the result."""
-        result = self.translate.of_sample(gallery[event.index]["image"], **settings)
-        return result | {self.tabs: gr.Tabs(selected="translate")}
-
-    @for_people
-    def use_result(self, ab: Any, ba: Any, put_back: bool, direction: str, model: str) -> tuple[str, str, str]:
-        """The result as the photo, to be translated back. A face that was put back is where it was marked."""
         controls = self.controls
-        result = ab if controls.target(direction, model) == self.service.translator(model).domains[1] else ba
-        path = uploaded(result).path
-        return path, controls.flipped(direction, model), path if put_back else ""
+        if scroll and show:
+            event.then(None, None, None, js=SCROLL)
+        if settle:
+            names = ("photo", "example", "way", "face_of", "across", "down", "side")
+            given = {name: controls.settings[name] for name in names}
+            mix, about, film = self.mix, self.about, self.film.walk
+            fresh = [
+                *controls.settled, self.result.before_after, mix.drawn_in, mix.example_2, *mix.journey.shown,
+                *film.shown, about.about, about.card, about.link_text,
+            ]  # fmt: skip
+            event = event.then(
+                self.settle_and_wait if show else self.settle, outputs=fresh, inputs_kwargs=given, **QUICK
+            )
+        if show:
+            event = self.result.redraw_on(event.then)
+        event = self.variations.redraw_on(event.then)
+        for name, part in self.drawn.items():
+            self.redraw_if_open(name, part, event)
+
+    def redraw_if_open(self, name: str, part: Any, event: Any) -> None:
+        """What is shown in a tab. Others wait until they are opened."""
+        draw = only_if(part.draw, lambda given: given["open_tab"] == name, "open_tab")
+        inputs = {"open_tab": self.open, **part.inputs}
+        event.then(draw, outputs=part.shown, inputs_kwargs=inputs, **RUN)
+
+    @for_people
+    def settle(self, **given: Any) -> dict[Any, Any]:
+        way = given["way"]
+        return {
+            **self.controls.settle(**given), **self.mix.settle(way), **self.about.settle(way), **self.film.walk.empty()
+        }  # fmt: skip
+
+    @for_people
+    def settle_and_wait(self, photo: Any, example: Any, way: Any, **given: Any) -> dict[Any, Any]:
+        """The same, while a result is on its way."""
+        coming = photo or self.controls.example_of(example, way)
+        settled = self.settle(photo=photo, example=example, way=way, **given)
+        return settled | {self.result.before_after: WAITING if coming else None}
+
+    @for_people
+    def pick(self, event: gr.SelectData, gallery: Any, history: History, **settings: Any) -> dict[Any, Any]:
+        """The chosen variation becomes the result."""
+        result, framed = self.result, self.controls.framed(**settings)
+        before, _ = self.assets.result(framed)
+        after = uploaded(gallery[event.index]["image"]).path
+        shown = result.of_files(before, after, framed, history, settings, plain=False)
+        return {getattr(result, name): value for name, value in shown.items()}
+
+    @for_people
+    def flip(self, way: Any) -> str:
+        return self.controls.flipped(way)
+
+    @for_people
+    def select(self, history: History, event: gr.SelectData) -> dict[Any, Any]:
+        return self.result.come_back(history.select(event.index))
+
+    @for_people
+    def undo(self, history: History) -> dict[Any, Any]:
+        return self.result.come_back(history.undo())
+
+    @for_people
+    def use_result(self, picture: Any, square: Any, way: Any) -> tuple[str, str, str]:
+        """The result as the photo, to be turned back. A face that was put back is where it was marked."""
+        path = uploaded(picture).path
+        return path, self.controls.flipped(way), "" if square else path
 
     @for_people
     def arrive(self, query: str) -> dict[Any, Any]:
         """What a link asks for, as far as it makes sense here."""
-        asked = dict(parse_qsl(query.removeprefix("?")))
+        controls, photo, asked = self.controls, self.controls.photo, dict(parse_qsl(query.removeprefix("?")))
         model = asked.get("model", "")
         if model not in self.service.models:
             return gr.skip()
-        wanted = {self.controls.model: model, **self.change_model(asked.get("direction", ""), model)}
-        for example in self.assets.examples:
-            if example.photo.stem.lower() == asked.get("photo", "").lower():
-                file = kept(example.photo.read_bytes(), example.photo.name)  # where Gradio serves from
-                wanted[self.controls.photo] = file
+        ways = [way for way, (name, _) in controls.ways.items() if name == model]
+        way = next((way for way in ways if controls.ways[way][1] == asked.get("direction")), ways[0])
+        wanted: dict[Any, Any] = {controls.way: way}
+        named = (e for e in self.assets.examples.values() if e.photo.stem.lower() == asked.get("photo", "").lower())
+        for example in sorted(named, key=lambda e: (e.model, e.direction) != controls.ways[way], reverse=True):
+            if (example.model, example.direction) == controls.ways[way]:
+                wanted |= {controls.example: gr.Radio(controls.example_choices(way), value=example.key), photo: None}
+            else:  # where Gradio serves from, as a photo of the visitor's own
+                wanted[photo] = kept(example.photo.read_bytes(), example.photo.name)
         plain = {"temperature": 1, "grain": 8, "seed": 0}
-        for key, control in self.sample.noise.items():
+        for key, control in self.variations.noise.items():
             with contextlib.suppress(KeyError, ValueError):  # UserError is one
                 value = noise(**plain | {key: float(asked[key])})[key]
                 if key != "grain" or value in GRAINS:
                     wanted[control] = value
+                    if key == "temperature":
+                        wanted[self.variations.strength] = value
         return wanted

@@ -14,13 +14,13 @@ from typing import Any
 from PIL import Image, ImageOps
 
 from unit.demo.code_cache import Cache
-from unit.faces import Box, centred, crop_box, find_face, paste
+from unit.faces import Box, centred, crop_box, find_face, find_faces, paste
 from unit.images import ImageError, load_image
 from unit.messages import MessageError
 from unit.pipeline import EncodedImage, Sampling, Translator
 
 SIDE = 640  # pixels: what is looked at is drawn at this size at most; the full resolution is drawn on request
-DREAM_SIDE = 256
+NOISE_SIDE = 256
 MAX_PIXELS = 50_000_000  # one queue serves everybody: nobody should wait for a stranger's poster
 MAX_TEMPERATURE, MAX_GRAIN, MAX_COUNT, MAX_STEPS, MAX_SEED = 3, 32, 8, 16, 2**31 - 1
 MAX_FACE = 150  # percent of the shorter side of the photo
@@ -74,6 +74,11 @@ class Face:
         return cls._in(photo, find_face(photo))
 
     @classmethod
+    def all_found(cls, photo: Image.Image) -> "list[Face]":
+        """All that are seen, the first guess first; none where none is seen."""
+        return [cls._in(photo, box) for box in find_faces(photo)]
+
+    @classmethod
     def middle(cls, photo: Image.Image) -> "Face":
         """Where it is guessed to be if none is seen."""
         return cls._in(photo, centred(photo.size))
@@ -82,6 +87,16 @@ class Face:
     def _in(cls, photo: Image.Image, box: Box) -> "Face":
         across, down = (place / length for place, length in zip(box.centre, photo.size, strict=True))
         return cls(across, down, box.side / min(photo.size))
+
+    def rounded(self) -> "Face":
+        """In whole percents, as sliders tell it."""
+        return Face(round(100 * self.across) / 100, round(100 * self.down) / 100, max(10, round(100 * self.side)) / 100)
+
+    def holds(self, across: float, down: float, photo: Image.Image) -> bool:
+        """Whether a place in a photo, as shares of it, is within the square."""
+        width, height = photo.size
+        half = self.side * min(width, height) / 2
+        return abs(across - self.across) * width <= half and abs(down - self.down) * height <= half
 
     def box(self, photo: Image.Image) -> Box:
         width, height = photo.size

@@ -5,7 +5,7 @@ import io
 from collections.abc import Iterable
 
 import numpy as np
-from PIL import Image, ImageChops, ImageDraw, ImageOps
+from PIL import Image, ImageChops, ImageOps
 
 HOT = 64  # grey levels: a difference that is drawn as hot as it gets. Fixed, so that heat maps can be compared.
 _STOPS = np.array([[0, 0, 4], [87, 16, 110], [188, 55, 84], [249, 142, 9], [252, 255, 164]])  # dark, red, yellow
@@ -33,14 +33,23 @@ def film(frames: Iterable[Image.Image], seconds: float) -> bytes:
     return file.getvalue()
 
 
-def thumbnail(before: Image.Image, after: Image.Image, size: tuple[int, int] = (128, 96)) -> str:
-    """Two pictures as one, `before` above the diagonal and `after` below it, as a data address for a page."""
+def thumbnail(before: Image.Image, after: Image.Image, size: tuple[int, int] = (240, 144)) -> str:
+    """The left half of a picture and the right half of what became of it, as a data address for a page."""
     one, other = (ImageOps.fit(picture.convert("RGB"), size) for picture in (before, after))
-    mask = Image.new("L", size)
-    ImageDraw.Draw(mask).polygon([(size[0], 0), size, (0, size[1])], fill=255)
-    one.paste(other, mask=mask)
+    middle, (width, height) = size[0] // 2, size
+    one.paste(other.crop((middle, 0, width, height)), (middle, 0))
+    one.paste("white", (middle - 1, 0, middle + 1, height))
+    return _address(one)
+
+
+def whole_thumbnail(picture: Image.Image, size: tuple[int, int] = (240, 144)) -> str:
+    """A picture, small, as a data address for a page."""
+    return _address(ImageOps.fit(picture.convert("RGB"), size))
+
+
+def _address(picture: Image.Image) -> str:
     file = io.BytesIO()
-    one.save(file, "WEBP", quality=80)
+    picture.save(file, "WEBP", quality=75)
     return "data:image/webp;base64," + base64.b64encode(file.getvalue()).decode()
 
 

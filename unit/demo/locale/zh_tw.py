@@ -5,7 +5,6 @@ English one is decided in GLOSSARY.md, beside this file.
 """
 
 from unit.demo import texts
-from unit.demo.service import SIDE
 
 TABLE = {
     # domains
@@ -18,43 +17,33 @@ TABLE = {
     # texts
     texts.TITLE: """
 # 瀏覽器裡的 UNIT
-選一個範例，或加入自己的照片，就能換成另一種樣貌，例如把夏天變成冬天。結果都是虛構的：模型從來沒看過同一個景物的
+把夏天變成冬天、白天變成夜晚、貓變成狗。結果都是虛構的：模型從來沒看過同一個景物的兩種樣貌。
+""",
+    texts.BOTH: """
+照片轉換成另一類的結果；以及把它當成已經是另一類，反過來轉換的結果。
+""",
+    texts.KEPT: """
+### 還原與差異
+照片依原本的樣貌還原一次，以及轉換過去再轉換回來。旁邊的差異圖標出與照片不同的地方：越暗，差得越少。
+""",
+    texts.FILM: """
+在您的照片的各種變化之間繞一圈，做成頭尾相接的影片。強度、變化的粗細與亂數種子，用的是「變化」的設定。
+""",
+    texts.MIX: """
+兩張照片都先轉成模型自己的描述，再看看兩者之間的樣子。第二張會裁成與第一張相同的形狀。最好兩張都是轉換前那一類的照片。
+""",
+    texts.FROM_NOISE: """
+不用照片：把一團純雜訊當成照片的描述，分別生成兩種樣貌。互相對應的是顏色、光線與質感。**請不要期待看到風景**：
+模型學會的是照片的描述，而純雜訊很少與它相似。溫度 1、粗細 1 是論文的先驗分布；調高一些，會更接近真實照片的描述。
+""",
+    texts.ABOUT: """
+兩個編碼器、兩個解碼器，共用一個潛在空間。任一類照片都會編碼成一個高斯分布，中心是一小張潛在圖（多小要看模型，
+見下方）；空間裡的任何一點，都能解碼成任一類照片。解碼成另一類，就是轉換。訓練時，從來沒有給模型看過同一個景物的
 成對照片。
 """,
-    texts.SURVIVES: """
-## 還原與差異
-照片依原本的樣貌還原一次，以及轉換過去再轉換回來。差異圖標出與照片不同的地方：越暗，差得越少。
-""",
-    texts.SAMPLE: f"""
-## 變化
-同一張照片，加上一點隨機，得到好幾個結果。編碼器給出的是一個高斯分布，每個亂數種子取其中一點。一張照片在 UNIT 裡
-幾乎只有一種答案，所以改變的是色調與質感；溫度越高，變化越明顯。
-點選其中一張，就以它為結果。這些圖片的長寬最多 {SIDE} 像素。
-""",
-    texts.WALK: """
-## 變化影片
-在您的照片的各種變化之間繞一圈，做成頭尾相接的影片；溫度、變化的粗細與亂數種子用上面的設定。
-""",
-    texts.BETWEEN: """
-## 兩張照片的混合
-把兩張照片都編碼，再看看兩者之間的樣子。滑桿從第一張照片（0）移到第二張（1）；第二張會裁成與第一張相同的形狀。
-兩張都請選轉換前那一類的照片。
-""",
-    texts.DREAM: """
-## 憑空生成
-不用照片：把一團純雜訊當成照片的編碼，分別生成兩種樣貌，所以每個亂數種子都會得到成對的兩張圖片。互相對應的是顏色、
-光線與質感。**請不要期待看到風景**：模型學會的是還原照片的編碼，而純雜訊很少與它相似。溫度 1、粗細 1 是論文的
-先驗分布；調高一些，會更接近真實照片的編碼。
-""",
-    texts.INSIDE: """
-## 關於這個模型
-兩個編碼器、兩個解碼器，共用一個潛在空間。任一類照片都會編碼成一個高斯分布，中心是一小張潛在圖（多小要看模型，
-見下方）；空間裡的任何一點，都能解碼成任一類照片。改用另一類的解碼器，就是轉換。訓練時，從來沒有給模型看過同一個景物
-的成對照片。
-""",
     texts.LIMITS: """
-**限制。** 一張照片只有一種轉換結果：UNIT 是單模態的。它只認得訓練照片裡有的東西。結果是想像出來的，不能當作
-任何事物真實樣貌的證據。
+**限制。** 一張照片幾乎只有一種轉換結果：UNIT 是單模態的，變化不大。它只認得訓練照片裡有的東西。結果是虛構的，
+不能當作任何事物真實樣貌的證據。
 
 **論文**：Liu, Breuel, Kautz, *Unsupervised Image-to-Image Translation Networks*, NIPS 2017,
 [arXiv:1703.00848](https://arxiv.org/abs/1703.00848)。它的**後繼者** [MUNIT](https://arxiv.org/abs/1804.04732)
@@ -62,28 +51,16 @@ TABLE = {
 """,
     # the left-hand side
     "Your photo": "您的照片",
-    "Your photo, {way}": "您的照片，{way}",
     "Drop a photo here, or click to choose one": "把照片拖曳到這裡，或點一下來選擇",
-    "Tap the middle of the face": "請點一下臉的正中央",
-    "No face was found: tap the middle of it": "沒有找到臉：請點一下臉的正中央",
-    "Your photo, with a square around the face": "您的照片，臉上有方框",
     "Size of the face": "臉的大小",
     "From the left": "與左緣的距離",
     "From the top": "與上緣的距離",
-    "Put the result back into the photo": "把結果放回原照片",
-    "Model": "模型",
-    "Direction": "方向",
-    "⇄ Flip": "⇄ 反過來",
-    "Translate": "轉換",
-    "Examples: take one of the kind you translate from": "範例：請選轉換前那一類的照片",
-    "Examples": "範例",
     "Aitzgorri": "艾茨戈里山",
     "Forest stream": "林間溪流",
     "Picos de Europa": "歐羅巴山",
     "Summer Palace": "頤和園",
     "Chelsea": "貓咪 Chelsea",
     "Palace by day": "白天的頤和園",
-    "Drawn night": "生成的夜景",
     "Could not load {missing} from the Hugging Face Hub.": "無法從 Hugging Face Hub 載入 {missing}。",
     "Could not load {missing} from the Hugging Face Hub. These models came with the app.": (
         "無法從 Hugging Face Hub 載入 {missing}。這些是隨附的模型。"
@@ -100,68 +77,33 @@ TABLE = {
     "Results of this visit": "這次的結果",
     "as-{domain}": "變{domain}",  # in the name of a file
     # results
-    "Before and after": "轉換前後",
-    "Download the result": "下載結果",
     "Full resolution": "完整解析度",
-    "Use result as input": "用結果再轉換一次",
     "Download in full resolution": "下載完整解析度的結果",
     "Cancel": "取消",
     "Reading the photo …": "正在讀取照片……",
-    "Drawn: {done} of {tiles} tiles": "已完成 {done} 塊，共 {tiles} 塊",
     "Done: {size} pixels": "完成：{size} 像素",
     "Stopped.": "已停止。",
     "Photo": "照片",
-    "Drawn again": "還原",
     "There and back": "轉換過去再回來",
     "Difference": "差異",
     "Difference: {share:.1%}": "差異：{share:.1%}",
-    "Your photo drawn again in its own domain": "您的照片依原本的樣貌還原",
-    "Your photo translated there and back": "您的照片轉換過去再轉換回來",
-    "Where it differs from your photo": "與您的照片不同的地方",
     # samples
-    "Sample": "變化",
-    "Samples": "變化",
-    "Noise temperature": "雜訊溫度",
     "Temperature": "溫度",
-    "0: no noise. 1: as in training.": "0：沒有雜訊。1：與訓練時相同。",
-    "How many": "張數",
-    "One for each seed.": "每個亂數種子一張。",
-    "Grain": "變化的粗細",
-    "Side, in latent pixels, of one noise value.": "一個雜訊值涵蓋的邊長（以潛在圖的像素計）。",
     "Seed": "亂數種子",
     "New seed": "換一個",
-    "seed {seed}, temperature {temperature:g}": "亂數種子 {seed}，溫度 {temperature:g}",
-    "Walk": "製作影片",
-    "Download the walk": "下載影片",
-    "Latent walk": "變化影片",
-    "A walk around your photo": "您的照片的變化影片",
     # between
-    "Between": "混合",
     "Second photo": "第二張照片",
-    "Between two photos": "兩張照片的混合",
-    "Position": "位置",
-    "0: the first photo. 1: the second.": "0：第一張照片。1：第二張。",
-    "Drawn in": "呈現為",
     "Make a film of it": "製作影片",
     "Download the film": "下載影片",
     "Film": "影片",
     "From one photo to the other and back": "從一張照片變成另一張，再變回來",
     # dreams
-    "Dream": "憑空生成",
-    "Dreams": "憑空生成的圖片",
     "Pairs": "組數",
     # inside
-    "Inside": "關於這個模型",
     "Where the weights come from: the model card": "權重的來源：模型說明（英文）",
     "About the example photos": "關於範例照片",
     "Make a link to these settings": "產生這些設定的連結",
     "Link": "連結",
-    "It brings model, direction and noise, and an example photo, never yours.": (
-        "連結會記住模型、方向與雜訊的設定，以及範例照片；不會包含您自己的照片。"
-    ),
-    "- **Draws** {a} as {b} and {b} as {a}, and each as itself.": (
-        "- **能做的**：{a}轉換成{b}，{b}轉換成{a}，以及各自的還原。"
-    ),
     "- **Network**: {number:.1f} million parameters for both domains, layout `{layout}`; the last {blocks} of both "
     "encoders and the first of both decoders are shared.": (
         "- **網路**：兩類照片共 {number:.1f} 百萬個參數，配置 `{layout}`；"
@@ -175,7 +117,6 @@ TABLE = {
     "Judged by {judge} on held-out photos of `{data}`, {n} px.": (
         "由 {judge} 評量，用的是 `{data}` 裡沒有用來訓練的照片，{n} 像素。"
     ),
-    "| | | drawn | the photo as it is | real photos |": "| | | 結果 | 原來的照片 | 真實照片 |",
     "success (linear probe)": "成功率（線性探測）",
     "success (ImageNet classes)": "成功率（ImageNet 類別）",
     "colours outside of 99 % of real ones": "顏色超出 99 % 真實照片的比例",
@@ -190,6 +131,77 @@ TABLE = {
         for grain in (1, 8)
     },
     "not a number": "無法計算",
+    # the three steps
+    "## 1. Choose what to turn into what": "## 1. 選擇要把什麼變成什麼",
+    "What to turn into what": "把什麼變成什麼",
+    "## 2. Bring a photo": "## 2. 加入一張照片",
+    "Or take an example": "或選一個範例",
+    "Adjust the face": "調整臉的位置",
+    "Tap the face to take": "請點一下要轉換的臉",
+    "Your photo, with squares around the faces": "您的照片，臉上有方框",
+    "Show only the square": "只顯示方框裡的部分",
+    "Made up winter": "虛構的冬天",
+    "Made up night": "虛構的夜晚",
+    "Made up dog": "虛構的狗",
+    "Made up": "虛構的圖",
+    "## 3. Result": "## 3. 結果",
+    "⇄ Other way round": "⇄ 反過來",
+    "Download": "下載",
+    "Use as input": "用結果再轉換一次",
+    "Undo": "復原",
+    "{name}, {way}": "{name}，{way}",
+    "An example. The photo is on the left, and on the right is what the model made up.": (
+        "這是範例：左邊是照片，右邊是模型想像出來的樣子。"
+    ),
+    "Your photo is on the left, and on the right is what the model made up.": (
+        "左邊是您的照片，右邊是模型想像出來的樣子。"
+    ),
+    "No face was found here, so the middle of the photo was taken. Under “Adjust the face” you can tap the face; one "
+    "seen from the front works best.": (
+        "在這張照片裡沒有找到臉，所以取用正中央的部分。可以在「調整臉的位置」裡點一下臉；正面的臉效果最好。"
+    ),
+    "{done} of {tiles} parts are done": "已完成 {done} 塊，共 {tiles} 塊",
+    # variations
+    "### Variations": "### 變化",
+    "Variations: choose one": "變化：請選一張",
+    "Variation {number}": "變化 {number}",
+    "More": "更多",
+    "Strength": "強度",
+    "subtle … wild": "細微……狂野",
+    "Advanced": "進階設定",
+    "The strength as a number. 0: no noise. 1: as in training.": "以數字表示的強度。0：沒有雜訊。1：與訓練時相同。",
+    "Size of changes": "變化的粗細",
+    "From fine to coarse, in latent pixels.": "由細到粗，以潛在圖的像素計。",
+    # more
+    "## More": "## 更多玩法",
+    "Both directions": "兩個方向",
+    "Result": "結果",
+    "Other way round": "反過來",
+    "Reconstruction": "還原",
+    "The photo": "照片",
+    "The photo as the other kind": "轉換成另一類的照片",
+    "The photo, taken for the other kind": "當成另一類、反過來轉換的照片",
+    "The photo, reconstructed as its own kind": "依原本的樣貌還原的照片",
+    "The photo, turned into the other kind and back": "轉換過去再轉換回來的照片",
+    "Where it differs from the photo": "與照片不同的地方",
+    "Film of variations": "變化影片",
+    "Make the film": "製作影片",
+    "Variations of the photo, one after another": "照片的各種變化，一個接一個",
+    "Mix two photos": "兩張照片的混合",
+    "Mix": "混合",
+    "A mix of both photos": "兩張照片的混合",
+    "How much of the second photo": "第二張照片的比例",
+    "Shown as": "呈現為",
+    "From noise": "憑空生成",
+    "About this model": "關於這個模型",
+    "It brings what is turned into what, the noise, and an example photo, never yours.": (
+        "連結會記住轉換的種類與雜訊的設定，以及範例照片；不會包含您自己的照片。"
+    ),
+    "- **Turns** {a} into {b} and {b} into {a}, and reconstructs each.": (
+        "- **能做的**：把{a}變成{b}，把{b}變成{a}，以及各自的還原。"
+    ),
+    "| | | translated | the photo as it is | real photos |": "| | | 結果 | 原來的照片 | 真實照片 |",
+    "Position": "位置",
     # what can be put right
     " or ": "或",
     "Please add a photo first.": "請先加入一張照片。",
@@ -218,7 +230,7 @@ TABLE = {
         "形狀 {shape} 的 {dtype} 陣列不是圖片：請提供形狀 (H, W)、(H, W, 3) 或 (H, W, 4) 的 uint8。"
     ),
     "{name} is not a picture this program can read: try a JPEG or PNG file.": (
-        "無法讀取 {name} 這種圖片：請改用 JPEG 或 PNG 檔。"
+        "{name} 不是這個程式讀得懂的圖片：請改用 JPEG 或 PNG 檔。"
     ),
     "There is no file {name}.": "找不到檔案 {name}。",
     "{name} may not be read: check its permissions.": "沒有讀取 {name} 的權限：請檢查檔案的權限。",

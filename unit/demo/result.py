@@ -1,0 +1,169 @@
+"""The third step of the page: the result beside its photo, what can be done with it, and the results of this visit."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import gradio as gr
+from PIL import Image
+
+from unit.demo.before_after import before_after, compared
+from unit.demo.components import cancel_button, download_button, no_download
+from unit.demo.controls import Controls
+from unit.demo.events import drawing, for_people, stoppable, warned
+from unit.demo.files import QUICK, RUN, saved, uploaded
+from unit.demo.framed import Framed
+from unit.demo.service import Face, TranslationRequest
+from unit.demo.strip import History, Result, results_strip
+
+BOX = "3 / 2"  # the shape of the place that the result has, whatever its own is
+
+
+class ResultPanel:
+    """shown: all that `show` changes."""
+
+    def __init__(self, controls: Controls):
+        self.controls, self.words = controls, controls.words
+        self.lay_out()
+        self.shown = [
+            self.before_after, self.note, self.download, self.full, self.full_download, self.full_status, self.reuse,
+            self.strip, self.history,
+        ]  # fmt: skip
+        self.connect()
+
+    def lay_out(self) -> None:
+        words = self.words
+        gr.Markdown(words("## 3. Result"), elem_id="step_3")
+        first = self.first()
+        self.before_after = before_after(words, "before_after", BOX, first.get("before_after"))
+        self.note = gr.Markdown(first.get("note", ""), elem_id="note")
+        with gr.Row(elem_id="actions"):
+            self.flip = gr.Button(words("⇄ Other way round"), min_width=120, elem_id="flip")
+            self.download = download_button(words("Download"), "download", first.get("download"))
+            self.reuse = gr.Button(words("Use as input"), interactive=bool(first), min_width=120, elem_id="reuse")
+            self.undo = gr.Button(words("Undo"), min_width=90, elem_id="undo")
+            self.full = gr.Button(words("Full resolution"), interactive=bool(first), min_width=120, elem_id="full")
+        self.full_cancel = cancel_button(words, "full_cancel")
+        self.full_status = gr.Markdown(elem_id="full_status")
+        self.full_download = download_button(words("Download in full resolution"), "full_download", visible=False)
+        self.strip, self.history = results_strip(words, "strip"), gr.State(History())
+
+    def first(self) -> dict[str, Any]:
+        """What is there when the page opens: the first example, if it has been translated."""
+        controls = self.controls
+        example = controls.example_of(None, controls.first)
+        if example is None or example.key not in controls.assets.prepared:
+            return {}
+        framed = controls.assets.framed(example)
+        before, after = controls.assets.result(framed)
+        return {
+            "before_after": self.pictures(before, after, framed.request), "download": after,
+            "note": self.says(framed, photo=None),
+        }  # fmt: skip
+
+    def connect(self) -> None:
+        settings = self.controls.settings
+        self.inputs = {"history": self.history, **settings}
+        self.show_or_warn = warned(self.controls.if_photo(drawing(self, self.show)), lambda **_: self.no_results())
+        show_full = warned(drawing(self, self.show_full), lambda **_: {self.full_status: ""})
+        stoppable(self.full.click, self.full_cancel, show_full, settings, [self.full_status, self.full_download])
+        self.full_cancel.click(lambda: self.words("Stopped."), None, self.full_status, **QUICK)
+
+    def redraw_on(self, listener: Any) -> Any:
+        """A result when `listener` says so, an event's `then`, say. Gives the event."""
+        return listener(
+            self.show_or_warn, outputs=self.shown, inputs_kwargs=self.inputs, **RUN | {"show_progress": "hidden"}
+        )  # fmt: skip
+
+    @for_people
+    def show(self, history: History, **settings: Any) -> dict[str, Any]:
+        """The translation."""
+        framed = self.controls.framed(**settings)
+        before, after = self.controls.assets.result(framed)
+        note = self.says(framed, settings["photo"])
+        return self.of_files(before, after, framed, history, settings, plain=True) | {"note": note}
+
+    def of_files(
+        self, before: str, after: str, framed: Framed, history: History, settings: dict[str, Any], plain: bool
+    ) -> dict[str, Any]:  # fmt: skip
+        """A result of this photo, which has become a file, as the newest of this visit. `plain`: without noise."""
+        photo, pictures = settings["photo"], self.pictures(before, after, framed.request)
+        made = settings | {"photo": photo and uploaded(photo).path, "pictures": pictures, "plain": plain}
+        history = history.push(Result(before, after, pictures["after_alt"], made))
+        return {
+            "before_after": pictures,
+            "download": gr.DownloadButton(value=after, interactive=True),
+            "full": gr.Button(interactive=plain),  # of another it would be another picture
+            "full_download": gr.DownloadButton(visible=False),
+            "full_status": "",
+            "reuse": gr.Button(interactive=True),
+            "strip": history.value(),
+            "history": history,
+        }
+
+    def pictures(self, before: str, after: str, request: TranslationRequest) -> dict[str, Any]:
+        """What the slider shows."""
+        source, target = self.words(request.source), self.words(request.target)
+        name = request.name
+        alts = (
+            self.words("{name}, {way}", name=name, way=source),
+            self.words("{name}, {way}", name=name, way=f"{source} → {target}"),
+        )
+        return compared(before, after, alts, (source, target))
+
+    def says(self, framed: Framed, photo: Any) -> str:
+        """One line on what is seen."""
+        words, face = self.words, framed.request.face
+        if face and face == Face.middle(framed.request.upload.opened()).rounded():
+            return words(
+                "No face was found here, so the middle of the photo was taken. Under “Adjust the face” you can tap the "
+                "face; one seen from the front works best."
+            )
+        if photo is None:
+            return words("An example. The photo is on the left, and on the right is what the model made up.")
+        return words("Your photo is on the left, and on the right is what the model made up.")
+
+    @for_people
+    def show_full(self, **settings: Any) -> Iterator[dict[str, Any]]:
+        """The translation at the photo's own resolution, tile by tile, as a file."""
+        framed = self.controls.framed(**settings)
+        request = framed.request
+        yield {"full_status": self.words("Reading the photo …"), "full_download": gr.DownloadButton(visible=False)}
+        for step in request.full(framed.put_back):
+            if isinstance(step, Image.Image):
+                file = saved(step, f"{request.name}-{request.target}-full")
+                size = f"{step.width} × {step.height}"
+            else:
+                done, tiles = step
+                yield {"full_status": self.words("{done} of {tiles} parts are done", done=done, tiles=tiles)}
+        yield {
+            "full_status": self.words("Done: {size} pixels", size=size),
+            "full_download": gr.DownloadButton(value=file, visible=True, interactive=True),
+        }
+
+    def come_back(self, history: History) -> dict[Any, Any]:
+        """The result that is the current one of a history, with all that it was made with."""
+        back: dict[Any, Any] = {self.history: history, self.strip: history.value()}
+        if history.current is None:
+            return back
+        result, made = history.current, history.current.settings
+        return back | {
+            **{part: made[name] for name, part in self.controls.settings.items()},
+            self.before_after: made["pictures"],
+            self.download: gr.DownloadButton(value=result.after, interactive=True),
+            self.full: gr.Button(interactive=made["plain"]),
+            self.full_download: gr.DownloadButton(visible=False),
+            self.full_status: "",
+            self.note: "",
+        }
+
+    def no_results(self) -> dict[Any, Any]:
+        """Nothing of a photo that is not there any more, or of a model that is not."""
+        return {
+            self.before_after: None,
+            self.note: "",
+            self.download: no_download(),
+            self.full: gr.Button(interactive=False),
+            self.full_download: gr.DownloadButton(visible=False),
+            self.full_status: "",
+            self.reuse: gr.Button(interactive=False),
+        }

@@ -1,0 +1,45 @@
+"""The tab "Film of variations": a walk through the noise around a photo."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import gradio as gr
+
+from unit.demo import texts
+from unit.demo.components import FRAMES, PROGRESS, FilmPlace, filmed
+from unit.demo.controls import Controls
+from unit.demo.events import drawing, for_people, only_if, stoppable
+from unit.demo.files import RUN
+from unit.demo.service import noise
+from unit.pipeline import Sampling
+
+
+class Film:
+    """noise: the controls of the noise."""
+
+    def __init__(self, controls: Controls, noise: dict[str, Any]):
+        self.controls, self.words = controls, controls.words
+        gr.Markdown(self.words(texts.FILM))
+        self.walk = FilmPlace.laid_out(
+            self.words, "walk", "Make the film", "Download the film", "Film of variations",
+            "Variations of the photo, one after another",
+        )  # fmt: skip
+        self.shown, self.inputs = self.walk.shown, noise | controls.settings
+        self.draw = controls.if_photo(drawing(self, self.show))
+        stoppable(self.walk.make.click, self.walk.cancel, self.draw, self.inputs, self.shown)
+
+    def redraw_on(self, listener: Any) -> Any:
+        """A film, if there is none."""
+        draw = only_if(self.draw, lambda named: not named["film"], "film")
+        inputs = self.inputs | {"film": self.walk.film}
+        return listener(draw, outputs=self.shown, inputs_kwargs=inputs, **RUN)
+
+    @for_people
+    def show(
+        self, temperature: Any, grain: Any, seed: Any, progress: gr.Progress = PROGRESS, **settings: Any
+    ) -> Iterator[Any]:
+        """A film around the photo's latent that ends where it began."""
+        chosen, framed = noise(temperature, grain, seed), self.controls.framed(**settings)
+        request = framed.request
+        steps = request.translator.walk(request.latent(), request.target, FRAMES, Sampling(**chosen))
+        yield from filmed(map(framed.finished, steps), FRAMES, f"{request.name}-{request.target}-walk", progress)
