@@ -130,6 +130,7 @@ TABLE = {
         for temperature in ("0.5", "1", "2")
         for grain in (1, 8)
     },
+    "All other measures": "其他所有評量",
     "not a number": "無法計算",
     # the three steps
     "## 1. Choose what to turn into what": "## 1. 選擇要把什麼變成什麼",
