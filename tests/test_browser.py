@@ -267,6 +267,21 @@ def test_results_of_this_visit_can_be_come_back_to(page, photo, tmp_path):
     expect(page.locator("#full_status")).to_contain_text("Done: 123 × 77 pixels")
 
 
+def test_before_and_after_can_be_taken_along(page, photo, tmp_path):
+    upload(page, photo)
+    shows(page, "photo-winter.png")
+    open_part(page, "Take it along")
+    for button, ending, size in (("#side_by_side", "jpg", (248, 77)), ("#gif", "gif", (123, 77))):
+        page.locator(button).click()
+        expect(page.locator("#taken")).to_have_attribute("href", re.compile(rf"\.{ending}$"))
+        with page.expect_download() as download:
+            page.locator("#taken").click()
+        assert download.value.suggested_filename == f"photo-as-winter.{ending}"
+        download.value.save_as(tmp_path / f"taken.{ending}")
+        with Image.open(tmp_path / f"taken.{ending}") as taken:
+            assert taken.size == size
+
+
 def test_the_full_resolution_is_made_on_request(page, tmp_path):
     upload(page, write_photo(tmp_path / "large.png", (1100, 900)))
     shows(page, "large-winter.png")

@@ -31,7 +31,7 @@ Few.
 def test_facts(tiny_checkpoint: Path):
     translator = Translator.from_pretrained(tiny_checkpoint)
     text = facts(translator, tiny_checkpoint)
-    assert "summer as winter" in text
+    assert "summer into winter" in text
     assert f"{translator.parameters / 1e6:.1f} million parameters" in text
     assert "16 numbers for every 4 x 4 pixels" in text
     assert "There are no measures of these weights here." in text
@@ -110,3 +110,15 @@ def test_a_card_that_takes_long_to_read(trick: str, tmp_path: Path):
 
 def test_no_card_is_no_text(tmp_path: Path):
     assert card(None) == card(tmp_path) == credits(None) == credits(tmp_path) == ""
+
+
+def test_what_matters_most_is_seen_and_the_rest_is_folded_away(tmp_path):
+    rows = [
+        {"metric": metric, "direction": "summer → winter", "of": "translated", "value": 0.5}
+        for metric in ("FID", "KID", "weave in smooth regions", "success (linear probe)")
+    ]
+    results = {"features": "Lite2", "data": "yosemite", "size": 64, "rows": rows}
+    (tmp_path / "metrics.json").write_text(json.dumps(results))
+    seen, folded = measures(tmp_path).split("<details>")
+    assert [metric in seen for metric in ("KID", "success", "FID", "weave")] == [True, True, False, False]
+    assert [metric in folded for metric in ("KID", "success", "FID", "weave")] == [False, False, True, True]

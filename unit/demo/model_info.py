@@ -82,6 +82,7 @@ def _plain(value: object) -> str:
 
 _MOST = 200_000  # characters that are read of a file
 _UNMEASURED = "There are no measures of these weights here."
+_FIRST = ("KID", "success (linear probe)", "distance to the input")  # what matters most; the others are folded away
 _COLUMNS = ("drawn", "untranslated", "real")
 
 
@@ -95,14 +96,14 @@ def _table(results: dict[str, Any], words: Words) -> str:
         column = row["of"] if row["of"] in _COLUMNS else "drawn"
         cells.setdefault((_plain(row["metric"]), _plain(row["direction"])), {})[column] = _number(row["value"], words)
     features, data, size = (_plain(results[name]) for name in ("features", "data", "size"))
-    head = [
-        words("Judged by {judge} on held-out photos of `{data}`, {n} px.", judge=features, data=data, n=size),
-        "",
-        words("| | | translated | the photo as it is | real photos |"),
-        "|---|---|---|---|---|",
-    ]
-    rows = [
-        f"| {words(m)} | {words.value(way)} | {' | '.join(of.get(c, '') for c in _COLUMNS)} |"
-        for (m, way), of in cells.items()
-    ]
-    return "\n".join([*head, *rows])
+    judged = words("Judged by {judge} on held-out photos of `{data}`, {n} px.", judge=features, data=data, n=size)
+    head = [words("| | | translated | the photo as it is | real photos |"), "|---|---|---|---|---|"]
+    rows = {
+        key: f"| {words(key[0])} | {words.value(key[1])} | {' | '.join(of.get(c, '') for c in _COLUMNS)} |"
+        for key, of in cells.items()
+    }
+    first = [row for (metric, _), row in rows.items() if metric in _FIRST] or list(rows.values())
+    others = [row for row in rows.values() if row not in first]
+    summary = words("All other measures")
+    folded = [f"<details><summary>{summary}</summary>", "", *head, *others, "", "</details>"] if others else []
+    return "\n".join([judged, "", *head, *first, "", *folded])

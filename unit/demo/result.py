@@ -1,6 +1,7 @@
 """The third step of the page: the result beside its photo, what can be done with it, and the results of this visit."""
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import gradio as gr
@@ -10,9 +11,10 @@ from unit.demo.before_after import before_after, compared
 from unit.demo.components import cancel_button, download_button, no_download
 from unit.demo.controls import Controls
 from unit.demo.events import drawing, for_people, stoppable, warned
-from unit.demo.files import QUICK, RUN, saved, uploaded
+from unit.demo.files import QUICK, RUN, SOON, saved, uploaded
 from unit.demo.framed import Framed
-from unit.demo.service import Face, TranslationRequest
+from unit.demo.service import Face, TranslationRequest, UploadedImage, UserError
+from unit.demo.share import download_name, saved_comparison, saved_gif
 from unit.demo.strip import History, Result, results_strip
 
 EXAMPLE = "An example. The photo is on the left, and on the right is what the model made up."
@@ -29,7 +31,7 @@ class ResultPanel:
         self.lay_out()
         self.shown = [
             self.before_after, self.note, self.download, self.full, self.full_download, self.full_status, self.reuse,
-            self.strip, self.history,
+            self.strip, self.history, self.taken,
         ]  # fmt: skip
         self.connect()
 
@@ -45,10 +47,24 @@ class ResultPanel:
             self.reuse = gr.Button(words("Use as input"), interactive=bool(first), min_width=120, elem_id="reuse")
             self.undo = gr.Button(words("Undo"), min_width=90, elem_id="undo")
             self.full = gr.Button(words("Full resolution"), interactive=bool(first), min_width=120, elem_id="full")
+        self.lay_out_taking()
         self.full_cancel = cancel_button(words, "full_cancel")
         self.full_status = gr.Markdown(elem_id="full_status")
         self.full_download = download_button(words("Download in full resolution"), "full_download", visible=False)
         self.strip, self.history = results_strip(words, "strip"), gr.State(History())
+
+    def lay_out_taking(self) -> None:
+        words = self.words
+        with gr.Accordion(words("Take it along"), open=False, elem_id="take"), gr.Row():
+            self.side_by_side = gr.Button(
+                words("Before and after as one picture"), min_width=200, elem_id="side_by_side"
+            )
+            self.gif = gr.Button(words("The slider as a GIF"), min_width=160, elem_id="gif")
+            self.made_with = gr.Checkbox(
+                False, label=words("With a line that says what made it"), container=False, min_width=200,
+                elem_id="made_with",
+            )  # fmt: skip
+            self.taken = download_button(words("Download the file"), "taken")
 
     def first(self) -> dict[str, Any]:
         """What is there when the page opens: the first example, if it has been translated."""
@@ -73,6 +89,8 @@ class ResultPanel:
         self.show_or_warn = warned(self.controls.if_photo(drawing(self, self.show)), lambda **_: self.no_results())
         show_full = warned(drawing(self, self.show_full), lambda **_: {self.full_status: ""})
         stoppable(self.full.click, self.full_cancel, show_full, settings, [self.full_status, self.full_download])
+        self.side_by_side.click(self.take_picture, [self.history, self.made_with], self.taken, **SOON)
+        self.gif.click(self.take_gif, self.history, self.taken, **SOON)
         self.full_cancel.click(lambda: self.words("Stopped."), None, self.full_status, **QUICK)
 
     def redraw_on(self, listener: Any) -> Any:
@@ -102,6 +120,7 @@ class ResultPanel:
             "full": gr.Button(interactive=plain),  # of another it would be another picture
             "full_download": gr.DownloadButton(visible=False),
             "full_status": "",
+            "taken": no_download(),
             "reuse": gr.Button(interactive=True),
             "strip": history.value(),
             "history": history,
@@ -147,6 +166,30 @@ class ResultPanel:
             "full_download": gr.DownloadButton(value=file, visible=True, interactive=True),
         }
 
+    @for_people
+    def take_picture(self, history: History, made_with: Any) -> gr.DownloadButton:
+        """Before and after side by side, as a file."""
+        before, after, name = self.pair(history)
+        return self.file(saved_comparison(before, after, name, self.words if made_with else None))
+
+    @for_people
+    def take_gif(self, history: History) -> gr.DownloadButton:
+        """The slider moving over both, as a file."""
+        return self.file(saved_gif(*self.pair(history)))
+
+    def pair(self, history: History) -> tuple[Image.Image, Image.Image, str]:
+        """The result that is seen, its photo, and what a file of both is called."""
+        result = history.current
+        if result is None:
+            raise UserError("Please add a photo first.")
+        model, direction = self.controls.chosen(result.settings["way"])
+        name = download_name(Path(result.before).stem, self.controls.service.target(direction, model), self.words)
+        return UploadedImage(result.before, "").opened(), UploadedImage(result.after, "").opened(), name
+
+    @staticmethod
+    def file(path: str) -> gr.DownloadButton:
+        return gr.DownloadButton(value=path, interactive=True)
+
     def come_back(self, history: History) -> dict[Any, Any]:
         """The result that is the current one of a history, with all that it was made with."""
         back: dict[Any, Any] = {self.history: history, self.strip: history.value()}
@@ -160,6 +203,7 @@ class ResultPanel:
             self.full: gr.Button(interactive=made["plain"]),
             self.full_download: gr.DownloadButton(visible=False),
             self.full_status: "",
+            self.taken: no_download(),
             self.note: "",
         }
 

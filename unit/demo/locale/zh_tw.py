@@ -15,6 +15,40 @@ TABLE = {
     "day": "白天",
     "night": "夜晚",
     # texts
+    texts.TITLE: """
+# 瀏覽器裡的 UNIT
+把夏天變成冬天、白天變成夜晚、貓變成狗。結果都是虛構的：模型從來沒看過同一個景物的兩種樣貌。
+""",
+    texts.BOTH: """
+照片轉換成另一類的結果；以及把它當成已經是另一類，反過來轉換的結果。
+""",
+    texts.KEPT: """
+### 還原與差異
+照片依原本的樣貌還原一次，以及轉換過去再轉換回來。旁邊的差異圖標出與照片不同的地方：越暗，差得越少。
+""",
+    texts.FILM: """
+在您的照片的各種變化之間繞一圈，做成頭尾相接的影片。強度、變化的粗細與亂數種子，用的是「變化」的設定。
+""",
+    texts.MIX: """
+兩張照片都先轉成模型自己的描述，再看看兩者之間的樣子。第二張會裁成與第一張相同的形狀。最好兩張都是轉換前那一類的照片。
+""",
+    texts.FROM_NOISE: """
+不用照片：把一團純雜訊當成照片的描述，分別生成兩種樣貌。互相對應的是顏色、光線與質感。**請不要期待看到風景**：
+模型學會的是照片的描述，而純雜訊很少與它相似。溫度 1、粗細 1 是論文的先驗分布；調高一些，會更接近真實照片的描述。
+""",
+    texts.ABOUT: """
+兩個編碼器、兩個解碼器，共用一個潛在空間。任一類照片都會編碼成一個高斯分布，中心是一小張潛在圖（多小要看模型，
+見下方）；空間裡的任何一點，都能解碼成任一類照片。解碼成另一類，就是轉換。訓練時，從來沒有給模型看過同一個景物的
+成對照片。
+""",
+    texts.LIMITS: """
+**限制。** 一張照片幾乎只有一種轉換結果：UNIT 是單模態的，變化不大。它只認得訓練照片裡有的東西。結果是虛構的，
+不能當作任何事物真實樣貌的證據。
+
+**論文**：Liu, Breuel, Kautz, *Unsupervised Image-to-Image Translation Networks*, NIPS 2017,
+[arXiv:1703.00848](https://arxiv.org/abs/1703.00848)。它的**後繼者** [MUNIT](https://arxiv.org/abs/1804.04732)
+能替一張照片給出多種結果。本網站的程式依論文重新寫成。
+""",
     # the left-hand side
     "Your photo": "您的照片",
     "Drop a photo here, or click to choose one": "把照片拖曳到這裡，或點一下來選擇",
@@ -45,6 +79,7 @@ TABLE = {
     "The result will appear here.": "結果會顯示在這裡。",
     "This result is no longer here.": "這個結果已經不在了。",
     "Results of this visit": "這次的結果",
+    "as-{domain}": "變{domain}",  # in the name of a file
     # results
     "Full resolution": "完整解析度",
     "Download in full resolution": "下載完整解析度的結果",
@@ -99,49 +134,16 @@ TABLE = {
         for temperature in ("0.5", "1", "2")
         for grain in (1, 8)
     },
+    "All other measures": "其他所有評量",
     "not a number": "無法計算",
-    texts.TITLE: """
-# 瀏覽器裡的 UNIT
-把夏天變成冬天、白天變成夜晚、貓變成狗。結果都是虛構的：模型從來沒看過同一個景物的兩種樣子。
-""",
-    texts.BOTH: """
-左邊是照片，接著是轉換成另一種的樣子；最後把照片當成另一種，反過來轉換。
-""",
-    texts.KEPT: """
-### 還原與差異
-照片還原成它自己，以及轉換成另一種之後再轉換回來。旁邊的圖標出與照片不同的地方：越暗越接近。
-""",
-    texts.FILM: """
-在您照片的各種變化裡繞一圈，做成頭尾相接的影片。強度、變化的粗細與亂數種子，用的是上面「變化」的設定。
-""",
-    texts.MIX: """
-兩張照片都先轉成模型自己的描述，再看看兩者之間是什麼樣子。第二張會裁成第一張的形狀。最適合的是兩張都屬於轉換之前那一類的照片。
-""",
-    texts.FROM_NOISE: """
-完全沒有照片：把隨機的雜訊當成照片的描述，分別變成兩種樣子。互相對應的是顏色、光線與質感。
-**請別期待看到風景**：模型學的是真實照片的描述，雜訊很少與它們相近。溫度 1、粗細 1 是論文裡的先驗分布；
-調高一些會比較接近真實照片。
-""",
-    texts.ABOUT: """
-兩個編碼器、兩個解碼器、一個共用的潛在空間。任何一類的照片都編碼成一個高斯分布，中心是一張小小的潛在圖（多小要看模型，見下面）；
-空間裡的任何一點都能解碼成任何一類。解碼成另一類，就是轉換。從來沒有人給模型看過同一個景物的成對照片。
-""",
-    texts.LIMITS: """
-**限制。** 一張照片幾乎只有一種轉換結果：UNIT 是單模態的，變化不大。它只認得訓練照片裡有的東西。結果是虛構的，
-不能當作任何事物真實樣貌的證據。
-
-**論文**：Liu, Breuel, Kautz, *Unsupervised Image-to-Image Translation Networks*, NIPS 2017,
-[arXiv:1703.00848](https://arxiv.org/abs/1703.00848)。能替一張照片給出多種結果的**後繼者**是
-[MUNIT](https://arxiv.org/abs/1804.04732)。這裡是論文的全新實作。
-""",
     # the three steps
     "## 1. Choose what to turn into what": "## 1. 選擇要把什麼變成什麼",
     "What to turn into what": "把什麼變成什麼",
-    "## 2. Bring a photo": "## 2. 放一張照片",
+    "## 2. Bring a photo": "## 2. 加入一張照片",
     "Or take an example": "或選一個範例",
     "Adjust the face": "調整臉的位置",
-    "Tap the face to take": "點一下要轉換的臉",
-    "Your photo, with squares around the faces": "您的照片，臉的周圍有方框",
+    "Tap the face to take": "請點一下要轉換的臉",
+    "Your photo, with squares around the faces": "您的照片，臉上有方框",
     "Show only the square": "只顯示方框裡的部分",
     "Made up winter": "虛構的冬天",
     "Made up night": "虛構的夜晚",
@@ -153,19 +155,24 @@ TABLE = {
     "Undo": "復原",
     "{name}, {way}": "{name}，{way}",
     "An example. The photo is on the left, and on the right is what the model made up.": (
-        "這是範例：左邊是照片，右邊是模型虛構的樣子。"
+        "這是範例：左邊是照片，右邊是模型想像出來的樣子。"
     ),
     "Your photo is on the left, and on the right is what the model made up.": (
-        "左邊是您的照片，右邊是模型虛構的樣子。"
+        "左邊是您的照片，右邊是模型想像出來的樣子。"
     ),
     "No face was found here, so the middle of the photo was taken. Under “Adjust the face” you can tap the face; one "
     "seen from the front works best.": (
-        "這張照片裡沒有找到臉，所以取了正中央。可以在「調整臉的位置」裡點一下臉；從正面看的臉效果最好。"
+        "在這張照片裡沒有找到臉，所以取用正中央的部分。可以在「調整臉的位置」裡點一下臉；正面的臉效果最好。"
     ),
     "{done} of {tiles} parts are done": "已完成 {done} 塊，共 {tiles} 塊",
+    "Take it along": "帶走結果",
+    "Before and after as one picture": "轉換前後放在一張圖片裡",
+    "The slider as a GIF": "滑桿移動的 GIF",
+    "With a line that says what made it": "加上一行說明是用什麼做的",
+    "Download the file": "下載檔案",
     # variations
     "### Variations": "### 變化",
-    "Variations: choose one": "變化：選一張",
+    "Variations: choose one": "變化：請選一張",
     "Variation {number}": "變化 {number}",
     "More": "更多",
     "Strength": "強度",
@@ -173,7 +180,7 @@ TABLE = {
     "Advanced": "進階設定",
     "The strength as a number. 0: no noise. 1: as in training.": "以數字表示的強度。0：沒有雜訊。1：與訓練時相同。",
     "Size of changes": "變化的粗細",
-    "From fine to coarse, in latent pixels.": "由細到粗，以潛在像素計。",
+    "From fine to coarse, in latent pixels.": "由細到粗，以潛在圖的像素計。",
     # more
     "## More": "## 更多玩法",
     "Both directions": "兩個方向",
@@ -181,33 +188,33 @@ TABLE = {
     "Other way round": "反過來",
     "Reconstruction": "還原",
     "The photo": "照片",
-    "The photo as the other kind": "轉換成另一種的照片",
-    "The photo, taken for the other kind": "當成另一種的照片，反過來轉換",
-    "The photo, reconstructed as its own kind": "還原成自己那一種的照片",
-    "The photo, turned into the other kind and back": "轉換成另一種再轉換回來的照片",
+    "The photo as the other kind": "轉換成另一類的照片",
+    "The photo, taken for the other kind": "當成另一類、反過來轉換的照片",
+    "The photo, reconstructed as its own kind": "依原本的樣貌還原的照片",
+    "The photo, turned into the other kind and back": "轉換過去再轉換回來的照片",
     "Where it differs from the photo": "與照片不同的地方",
     "Film of variations": "變化影片",
     "Make the film": "製作影片",
-    "Variations of the photo, one after another": "照片的變化，一個接一個",
+    "Variations of the photo, one after another": "照片的各種變化，一個接一個",
     "Mix two photos": "兩張照片的混合",
     "Mix": "混合",
     "A mix of both photos": "兩張照片的混合",
     "How much of the second photo": "第二張照片的比例",
-    "Shown as": "顯示成",
+    "Shown as": "呈現為",
     "From noise": "憑空生成",
     "About this model": "關於這個模型",
     "It brings what is turned into what, the noise, and an example photo, never yours.": (
-        "連結會帶上轉換的種類、雜訊與範例照片；您自己的照片不會。"
+        "連結會記住轉換的種類與雜訊的設定，以及範例照片；不會包含您自己的照片。"
     ),
     "- **Turns** {a} into {b} and {b} into {a}, and reconstructs each.": (
-        "- **能做的**：把{a}變成{b}、把{b}變成{a}，以及各自還原。"
+        "- **能做的**：把{a}變成{b}，把{b}變成{a}，以及各自的還原。"
     ),
-    "| | | translated | the photo as it is | real photos |": "| | | 轉換的結果 | 原來的照片 | 真的照片 |",
+    "| | | translated | the photo as it is | real photos |": "| | | 結果 | 原來的照片 | 真實照片 |",
     "Position": "位置",
     # what can be put right
     " or ": "或",
-    "Please add a second photo.": "請加入第二張照片。",
     "Please add a photo first.": "請先加入一張照片。",
+    "Please add a second photo.": "請加入第二張照片。",
     "This is not an uploaded picture: upload the file first.": "這個檔案不是上傳的：請先上傳圖片。",
     "This photo is no longer here: please add it again.": "這張照片已經不在伺服器上了：請再加入一次。",
     "There is not enough memory for this picture: please try a smaller one.": "記憶體不夠處理這張圖片：請換小一點的。",
@@ -232,7 +239,7 @@ TABLE = {
         "形狀 {shape} 的 {dtype} 陣列不是圖片：請提供形狀 (H, W)、(H, W, 3) 或 (H, W, 4) 的 uint8。"
     ),
     "{name} is not a picture this program can read: try a JPEG or PNG file.": (
-        "無法讀取 {name} 這種圖片：請改用 JPEG 或 PNG 檔。"
+        "{name} 不是這個程式讀得懂的圖片：請改用 JPEG 或 PNG 檔。"
     ),
     "There is no file {name}.": "找不到檔案 {name}。",
     "{name} may not be read: check its permissions.": "沒有讀取 {name} 的權限：請檢查檔案的權限。",
