@@ -194,12 +194,13 @@ def test_a_photo_stays_when_another_way_is_chosen(page, photo):
     expect(page.locator("#photo img")).to_be_visible()
 
 
-def test_a_way_is_chosen_within_a_second(page):
+def test_another_way_is_there_within_a_second(page):
+    """With its examples; the result comes as soon as the model has made it."""
     times = []
-    for name in ("cat → dog", "summer → winter", "cat → dog", "summer → winter"):  # the first time they are translated
+    for name, example in 2 * [("cat → dog", "Made up"), ("summer → winter", "A summer meadow")]:
         begun = time.monotonic()
         way(page, name).check()
-        shows(page, "made-up-cat-dog.png" if name == "cat → dog" else "a-summer_meadow-winter.png")
+        expect(page.get_by_role("radio", name=example)).to_be_checked()
         times.append(time.monotonic() - begun)
     assert min(times) < 1  # the others may have had a busy machine
 

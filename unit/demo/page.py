@@ -4,6 +4,8 @@ Choose what to turn into what, bring a photo, see the result; below that, all th
 """
 
 import contextlib
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl
@@ -35,6 +37,10 @@ SCROLL = """() => {
     const place = document.querySelector("#step_3").getBoundingClientRect();
     if (place.top < 0 || place.top > innerHeight / 2) document.querySelector("#step_3").scrollIntoView();
 }"""
+
+
+def is_open(name: str, given: dict[str, Any]) -> bool:
+    return bool(given["open_tab"] == name)
 
 
 class Page:
@@ -74,6 +80,7 @@ class Page:
         if assets.credits:
             with gr.Accordion(words("About the example photos"), open=False):
                 gr.Markdown(assets.credits, elem_id="credits")
+        self.running: list[Any] = []  # what can wait for the next result
         self.connect(demo)
 
     def connect(self, demo: gr.Blocks) -> None:
@@ -82,7 +89,7 @@ class Page:
         for name, tab in self.tabs.items():
             tab.select(None, None, self.open, js=f"() => '{name}'")
             if name in self.drawn:
-                self.drawn[name].redraw_on(tab.select)
+                self.redraw_if(self.drawn[name], lambda given: bool(given["asked"]), tab.select)
 
         self.redraw(photo.input(None, trigger_mode="always_last"))
         self.redraw(way.input(None, trigger_mode="always_last"))
@@ -90,7 +97,7 @@ class Page:
         self.redraw(
             result.flip.click(for_people(lambda _, way: controls.flipped(way)).__get__(self), way, way, **QUICK)
         )
-        used = {"picture": result.download, "square": controls.square, "way": way}
+        used: dict[str, Any] = {"picture": result.download, "square": controls.square, "way": way}
         reuse = result.reuse.click(self.use_result, outputs=[photo, way, controls.face_of], inputs_kwargs=used, **SOON)
         self.redraw(reuse)
 
@@ -116,6 +123,11 @@ class Page:
         demo.load(None, None, controls.asked, js=f"() => ({SCRIPT})('{self.words.language}', '{CHINESE.path}')")
         wanted = [way, photo, controls.example, *self.variations.noise.values(), self.variations.strength]
         self.redraw(controls.asked.change(self.arrive, controls.asked, wanted, **QUICK), scroll=False)
+        others = [
+            photo.input, way.input, controls.example.input, result.flip.click, result.reuse.click, result.undo.click,
+            controls.face.select, controls.square.input, *(slider.input for slider in controls.place.values()),
+        ]  # fmt: skip
+        gr.on(others, None, cancels=self.running, **QUICK)
 
     def redraw(self, event: Any, settle: bool = True, show: bool = True, scroll: bool = True) -> None:
         """After another photo or way: the result, its variations, and what is shown in the tab that is open.
@@ -139,14 +151,15 @@ class Page:
         if show:
             event = self.result.redraw_on(event.then)
         event = self.variations.redraw_on(event.then)
-        for name, part in self.drawn.items():
-            self.redraw_if_open(name, part, event)
+        self.running.append(event)
+        for name, part in self.drawn.items():  # those that are not open wait until they are
+            self.redraw_if(part, partial(is_open, name), event.then)
 
-    def redraw_if_open(self, name: str, part: Any, event: Any) -> None:
-        """What is shown in a tab. Others wait until they are opened."""
-        draw = only_if(part.draw, lambda given: given["open_tab"] == name, "open_tab")
-        inputs = {"open_tab": self.open, **part.inputs}
-        event.then(draw, outputs=part.shown, inputs_kwargs=inputs, **RUN)
+    def redraw_if(self, part: Any, wanted: Callable[[dict[str, Any]], bool], listener: Any) -> None:
+        """What is shown in a tab. While a page is opened nothing is asked for yet, and the first tab not yet chosen."""
+        draw = only_if(part.draw, wanted, "open_tab", "asked")
+        inputs = {"open_tab": self.open, "asked": self.controls.asked, **part.inputs}
+        self.running.append(listener(draw, outputs=part.shown, inputs_kwargs=inputs, **RUN))
 
     @for_people
     def settle(self, **given: Any) -> dict[Any, Any]:

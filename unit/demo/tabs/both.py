@@ -10,7 +10,7 @@ from unit.demo import texts
 from unit.demo.components import LOOK
 from unit.demo.controls import Controls
 from unit.demo.events import drawing, for_people
-from unit.demo.files import RUN, saved
+from unit.demo.files import saved
 from unit.demo.framed import Framed
 from unit.demo.visualize import difference, heat_map
 
@@ -43,11 +43,6 @@ class Both:
         look: dict[str, Any] = LOOK | {"min_width": 120}
         return gr.Image(
             label=self.words(label), alt_text=self.words(alt), elem_id=elem_id, elem_classes="small", **look
-        )  # fmt: skip
-
-    def redraw_on(self, listener: Any) -> Any:
-        return listener(
-            self.draw, outputs=self.shown, inputs_kwargs=self.inputs, **RUN
         )  # fmt: skip
 
     @for_people

@@ -9,7 +9,6 @@ from unit.demo import texts
 from unit.demo.components import FRAMES, PROGRESS, FilmPlace, filmed
 from unit.demo.controls import Controls
 from unit.demo.events import drawing, for_people, only_if, stoppable
-from unit.demo.files import RUN
 from unit.demo.service import noise
 from unit.pipeline import Sampling
 
@@ -24,15 +23,13 @@ class Film:
             self.words, "walk", "Make the film", "Download the film", "Film of variations",
             "Variations of the photo, one after another",
         )  # fmt: skip
-        self.shown, self.inputs = self.walk.shown, noise | controls.settings
-        self.draw = controls.if_photo(drawing(self, self.show))
-        stoppable(self.walk.make.click, self.walk.cancel, self.draw, self.inputs, self.shown)
-
-    def redraw_on(self, listener: Any) -> Any:
-        """A film, if there is none."""
-        draw = only_if(self.draw, lambda named: not named["film"], "film")
-        inputs = self.inputs | {"film": self.walk.film}
-        return listener(draw, outputs=self.shown, inputs_kwargs=inputs, **RUN)
+        self.shown, walked = self.walk.shown, noise | controls.settings
+        show = controls.if_photo(drawing(self, self.show))
+        self.draw, self.inputs = (
+            only_if(show, lambda named: not named["film"], "film"),
+            walked | {"film": self.walk.film},
+        )
+        stoppable(self.walk.make.click, self.walk.cancel, show, walked, self.shown)
 
     @for_people
     def show(
