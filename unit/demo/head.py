@@ -4,10 +4,10 @@ Gradio sends its own name and picture, and adds to the head by script only, whic
 changed on its way out.
 """
 
+import contextlib
 import io
 import re
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping, Sequence
-from functools import lru_cache
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -30,7 +30,9 @@ PREVIEW = (1200, 630)  # pixels: what messengers ask for
 NAME = "UNIT in the browser"
 DESCRIPTION = "Turn summer into winter, day into night, a cat into a dog, with photos of your own or with examples."
 # What says the same in the document as Gradio made it. No < is left in the rest of it, which is JSON.
-_GRADIOS = re.compile(rb"""<title>.*?</title>|<meta\s[^>]*?(?:property|name)=["'](?:og|twitter|description)\b[^>]*>""", re.S)
+_GRADIOS = re.compile(
+    rb"""<title>.*?</title>|<meta\s[^>]*?(?:property|name)=["'](?:og|twitter|description)\b[^>]*>""", re.DOTALL
+)
 
 Pair = tuple[str, str]  # files of a photo and of its translation
 Message = MutableMapping[str, Any]
@@ -53,11 +55,15 @@ class Head:
         if words is None or scope["method"] != "GET":
             await self.app(scope, receive, send)
             return
-        request, start, parts = Request(scope), {}, []
+        request, parts = Request(scope), [b""]
+        start: Message = {}
 
         async def change(message: Message) -> None:
             if message["type"] == "http.response.start":
                 start.update(message)
+                return
+            if message["type"] != "http.response.body":
+                await send(message)
                 return
             parts.append(message.get("body", b""))
             if message.get("more_body"):
@@ -84,7 +90,7 @@ class Head:
         query, title, shows = "", words(NAME), words("Photos, and what the models made of them")
         picture = f"{root}/look/preview.jpg"
         if direction in self.ways.get(model, ()):
-            query = f"?{urlencode({"model": model, "direction": direction})}"
+            query = "?" + urlencode({"model": model, "direction": direction})
             title = f"{words.value(direction)} · {title}"
             shows = words("A photo, and what the model made of it: {way}", way=direction)
             picture = f"{root}/look/pair.jpg{query}"
@@ -123,18 +129,16 @@ def app_settings(
         pair: gives files of an example of a model and direction, if there is a result of it already.
     """
 
-    @lru_cache(maxsize=32)
-    def drawn(files: Pair) -> bytes:
-        with Image.open(files[0]) as before, Image.open(files[1]) as after:
-            return preview([(before, after)])
+    made: dict[tuple[str, str], bytes] = {}
 
     def pair_picture(request: Request) -> Response:
-        model, direction = (request.query_params.get(name, "") for name in ("model", "direction"))
-        files = pair(model, direction) if direction in ways.get(model, ()) else None
-        try:
-            return Response(drawn(files), media_type="image/jpeg") if files else FileResponse(LOOK / "preview.jpg")
-        except OSError:  # cleared away
-            return FileResponse(LOOK / "preview.jpg")
+        model, direction = way = request.query_params.get("model", ""), request.query_params.get("direction", "")
+        files = pair(*way) if direction in ways.get(model, ()) and way not in made else None
+        with contextlib.suppress(OSError):  # they have been cleared away
+            if files:
+                with Image.open(files[0]) as before, Image.open(files[1]) as after:
+                    made[way] = preview([(before, after)])
+        return Response(made[way], media_type="image/jpeg") if way in made else FileResponse(LOOK / "preview.jpg")
 
     return {
         "middleware": [Middleware(Head, languages=languages, ways=ways)],
@@ -143,14 +147,21 @@ def app_settings(
 
 
 def preview(pairs: Sequence[tuple[Image.Image, Image.Image]]) -> bytes:
-    """A JPEG of the size PREVIEW: pairs of before and after beside each other, each as the slider shows it."""
-    whole, width = Image.new("RGB", PREVIEW, "white"), PREVIEW[0] // len(pairs)
-    for i, pair in enumerate(pairs):
-        before, after = (ImageOps.fit(picture.convert("RGB"), (width, PREVIEW[1])) for picture in pair)
-        before.paste(after.crop((width // 2, 0, width, PREVIEW[1])), (width // 2, 0))
-        ImageDraw.Draw(before).line([(width // 2, 0), (width // 2, PREVIEW[1])], "white", 6)
-        whole.paste(before, (i * width, 0))
-        ImageDraw.Draw(whole).line([(i * width, 0), (i * width, PREVIEW[1])], "white", 12 if i else 0)
+    """A JPEG of the size PREVIEW: one pair as the slider shows it, several side by side, each before over after."""
+    whole, (width, height) = Image.new("RGB", PREVIEW, "white"), (PREVIEW[0] // len(pairs), PREVIEW[1] // 2)
+    draw = ImageDraw.Draw(whole)
+    if len(pairs) == 1:
+        before, after = (ImageOps.fit(picture.convert("RGB"), PREVIEW) for picture in pairs[0])
+        whole.paste(before)
+        whole.paste(after.crop((width // 2, 0, *PREVIEW)), (width // 2, 0))
+        draw.line([(width // 2, 0), (width // 2, PREVIEW[1])], "white", 6)
+    else:
+        for i, pair in enumerate(pairs):
+            for j, picture in enumerate(pair):
+                whole.paste(ImageOps.fit(picture.convert("RGB"), (width, height)), (i * width, j * height))
+        for i in range(1, len(pairs)):
+            draw.line([(i * width, 0), (i * width, PREVIEW[1])], "white", 12)
+        draw.line([(0, height), (PREVIEW[0], height)], "white", 6)
     with Image.open(ICON) as file:
         icon = file.convert("RGBA").resize((120, 120), Image.Resampling.LANCZOS)
     whole.paste(icon, ((PREVIEW[0] - 120) // 2, (PREVIEW[1] - 120) // 2), icon)
