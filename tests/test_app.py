@@ -21,10 +21,10 @@ from unit.pipeline import Sampling, Translator
 pytest_plugins = ["app_server"]
 TO_WINTER, TO_SUMMER = "summer → winter", "winter → summer"
 ELEMENTS = [
-    "photo", "direction", "flip", "translate", "before_after", "result_ab", "result_ba", "download", "temperature",
-    "grain", "seed", "dice", "count", "sample", "gallery", "model", "reuse", "again", "again_heat", "cycle",
-    "cycle_heat", "walk", "walk_film", "walk_download", "photo_2", "position", "domain", "between", "journey",
-    "journey_film", "journey_download", "dream", "dreams", "about", "card",
+    "way", "photo", "examples", "adjust", "face", "before_after", "note", "flip", "download", "reuse", "undo", "full",
+    "strip", "gallery", "more", "strength", "temperature", "grain", "seed", "dice", "result_in", "result_there",
+    "result_back", "again", "again_heat", "cycle", "cycle_heat", "walk", "walk_film", "walk_download", "photo_2",
+    "seconds", "position", "domain", "between", "journey", "journey_film", "journey_download", "pairs", "about", "card",
 ]  # fmt: skip
 
 
@@ -63,9 +63,8 @@ def test_the_page_of_one_model(seasons, tmp_path):
     page = elements(app.build_demo({"seasons": seasons}, tmp_path))
     assert set(ELEMENTS) <= set(page)
     assert "notice" not in page
-    assert page["model"]["visible"] is False
-    assert [label for label, _ in page["direction"]["choices"]] == [TO_WINTER, TO_SUMMER]
-    assert (page["result_ab"]["label"], page["result_ba"]["label"]) == (TO_WINTER, TO_SUMMER)
+    assert [label for label, _ in page["way"]["choices"]] == [TO_WINTER, TO_SUMMER]
+    assert page["before_after"]["value"]["after"]["orig_name"].endswith("-winter.png")  # of what it made up from noise
     # The camera's photos would be stored and drawn as nobody else sees what is on them.
     assert [page[box]["webcam_options"]["mirror"] for box in ("photo", "photo_2")] == [False, False]
 
@@ -73,8 +72,17 @@ def test_the_page_of_one_model(seasons, tmp_path):
 def test_the_page_of_two_models_offers_both(checkpoints):
     models, notice = app.find_models(checkpoints, [])
     page = elements(app.build_demo(models, checkpoints, notice))
-    assert page["model"]["visible"] is True
-    assert [tuple(c) for c in page["model"]["choices"]] == [("summer ↔ winter", "seasons"), ("cat ↔ dog", "zoo")]
+    assert [tuple(choice) for choice in page["way"]["choices"]] == [
+        (TO_WINTER, f"seasons/{TO_WINTER}"), (TO_SUMMER, f"seasons/{TO_SUMMER}"),
+        ("cat → dog", "zoo/cat → dog"), ("dog → cat", "zoo/dog → cat"),
+    ]  # fmt: skip
+    assert [tuple(choice) for choice in page["examples"]["choices"]] == [("A summer meadow", "seasons/a-summer_meadow")]
+
+
+def test_models_of_the_same_kinds_are_told_apart_by_their_names(seasons, tmp_path):
+    page = elements(app.build_demo({"one": seasons, "two": seasons}, tmp_path))
+    labels = [label for label, _ in page["way"]["choices"]]
+    assert labels == [f"{way} ({name})" for name in ("one", "two") for way in (TO_WINTER, TO_SUMMER)]
 
 
 def test_the_page_begins_with_any_photo_and_the_most_examples(checkpoints, tmp_path):

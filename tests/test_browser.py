@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from app_server import MISSING_REPO, serve, write_photo
+from axe_playwright_python.sync_playwright import Axe
 from hub_server import Hub, Repo
 from PIL import Image
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Locator, Page, expect
@@ -194,15 +195,15 @@ def test_a_photo_stays_when_another_way_is_chosen(page, photo):
     expect(page.locator("#photo img")).to_be_visible()
 
 
-def test_another_way_is_there_within_a_second(page):
-    """With its examples; the result comes as soon as the model has made it."""
+def test_another_way_is_there_within_seconds(page):
+    """With its examples, while the model is busy with what came before."""
     times = []
     for name, example in 2 * [("cat → dog", "Made up"), ("summer → winter", "A summer meadow")]:
         begun = time.monotonic()
         way(page, name).check()
         expect(page.get_by_role("radio", name=example)).to_be_checked()
         times.append(time.monotonic() - begun)
-    assert min(times) < 1  # the others may have had a busy machine
+    assert min(times) < 3  # the others may have had a busy machine
 
 
 def test_a_photo_that_browsers_cannot_show_is_shown_as_a_picture_of_it(page, tmp_path):
@@ -829,6 +830,27 @@ def test_the_wheel_scrolls_the_page_also_over_the_result(page, photo):
     page.mouse.move(box["x"] + box["width"] / 3, box["y"] + box["height"] / 2)
     page.mouse.wheel(0, 300)
     page.wait_for_function("scrollY === 300")
+
+
+def violations(page: Page) -> list[str]:
+    """What axe-core finds, with the first element of each."""
+    page.wait_for_timeout(300)  # colours fade in
+    found = Axe().run(page).response["violations"]
+    return [f"{rule['id']} ({rule['impact']}): {rule['nodes'][0]['html'][:200]}" for rule in found]
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("language", ["", "zh-tw"])
+def test_axe_finds_nothing_that_keeps_anybody_out(page, app_url, photo, theme, language):
+    page.goto(f"{app_url}/{language}?__theme={theme}")
+    shows(page, "a-summer_meadow-winter.png")
+    expect(page.locator("#cycle_heat img")).to_be_visible()
+    assert violations(page) == []
+    way(page, "cat → dog" if not language else "貓 → 狗").check()
+    upload(page, photo)
+    shows(page, "photo-dog.png")
+    expect(page.locator("#result_there img")).to_have_attribute("src", re.compile("photo-dog"))
+    assert violations(page) == []
 
 
 NAMELESS = """() => [...document.querySelectorAll('button, a[href], input, select, textarea, [role=button], img')]

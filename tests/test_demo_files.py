@@ -1,6 +1,7 @@
 """The page's handlers, called as Gradio calls them."""
 
 import functools
+import inspect
 import os
 import pickle
 import subprocess
@@ -16,13 +17,15 @@ from PIL import Image
 
 import app
 from unit.demo import zerogpu as zero
-from unit.demo.assets import PageAssets
-from unit.demo.events import drawing, if_given
+from unit.demo.assets import Example, PageAssets, css_string
+from unit.demo.events import drawing, if_given, only_if
 from unit.demo.files import kept, own_folder, plain_name
+from unit.demo.framed import Framed
 from unit.demo.i18n import CHINESE, ENGLISH
 from unit.demo.page import Page
 from unit.demo.photo_box import picture_of
-from unit.demo.service import DemoService, UserError
+from unit.demo.service import DemoService, UploadedImage, UserError
+from unit.demo.strip import History
 
 pytest_plugins = ["app_server"]
 TO_WINTER = "summer → winter"
@@ -30,13 +33,13 @@ TO_WINTER = "summer → winter"
 
 def page_of(service: DemoService, words=ENGLISH) -> Page:
     with gr.Blocks() as demo:
-        return Page(demo, service, words, PageAssets([], "", {}, {}, dict.fromkeys(service.models), None))
+        return Page(demo, service, words, PageAssets(service, [], "", dict.fromkeys(service.models)))
 
 
 def settings_of(photo: dict[str, Any] | None, **others: Any) -> dict[str, Any]:
-    """What the left side of the page gives to every handler that draws."""
-    face = {"across": 50, "down": 50, "side": 100, "face_of": ""}
-    return {"photo": photo, "direction": TO_WINTER, "model": "seasons", **face, **others}
+    """What the first two steps give to every handler that translates."""
+    face = {"across": 50, "down": 50, "side": 100, "face_of": "", "square": True}
+    return {"photo": photo, "example": None, "way": f"seasons/{TO_WINTER}", **face, **others}
 
 
 @pytest.fixture(scope="module")
@@ -70,44 +73,84 @@ class OtherProcess:
         def sent(value: Any) -> Any:
             return pickle.loads(pickle.dumps(value))
 
-        steps.on_gpu = True
-        return steps
+        @functools.wraps(fn)
+        def call(*given: Any, **named: Any) -> Any:
+            return sent(fn(*sent(given), **sent(named)))
+
+        return steps if inspect.isgeneratorfunction(fn) else call
 
 
 def test_what_draws_can_do_so_in_another_process(service, photo, trusted, monkeypatch):
     monkeypatch.setattr(zero, "ON", True)
     monkeypatch.setattr(zero, "spaces", OtherProcess)
     page = page_of(service)
-    tab, settings = page.translate, settings_of(photo)
-    *_, shown = drawing(tab, tab.show)(put_back=False, **settings)
-    assert {tab.before_after, tab.result_ab, tab.result_ba, tab.cycle_heat} <= set(shown)
-    *_, full = drawing(tab, tab.show_full)(put_back=False, **settings)
-    assert Path(full[tab.full_download].value["path"]).name == "photo-winter-full.png"
+    result, settings = page.result, settings_of(photo)
+    shown = drawing(result, result.show)(history=History(), **settings)
+    assert set(shown) == set(result.shown)
+    *_, full = drawing(result, result.show_full)(**settings)
+    assert Path(full[result.full_download].value["path"]).name == "photo-winter-full.png"
+    *_, both = drawing(page.both, page.both.show)(**settings)
+    assert set(both) == set(page.both.shown)
     noise = {"temperature": 1, "grain": 8, "seed": 0}
-    *_, samples = drawing(page.sample, page.sample.show)(count=2, **noise, **settings)
-    assert [caption for _, caption in samples] == ["seed 0, temperature 1", "seed 1, temperature 1"]
+    *_, variations = drawing(page.variations, page.variations.show)(**noise, **settings)
+    assert [caption for _, caption in variations] == [f"Variation {number}" for number in (1, 2, 3, 4)]
 
 
 @pytest.mark.parametrize("missing", [None, "", []])
-def test_what_was_drawn_is_drawn_again_if_all_is_there(missing):
-    """Zero is a seed, and what was drawn before is not handed on."""
-    again = if_given(lambda **named: named, "seed", drawn="gallery")
-    assert again(seed=0, gallery=["a"], count=4) == {"seed": 0, "count": 4}
-    assert again(seed=missing, gallery=["a"], count=4) == gr.skip()
-    assert again(seed=0, gallery=missing, count=4) == gr.skip()
-    assert if_given(lambda **named: named, "seed")(seed=0, count=missing) == {"seed": 0, "count": missing}
+def test_nothing_is_made_of_what_is_not_there(missing):
+    """Zero is a seed."""
+    again = if_given(lambda **named: named, "seed")
+    assert again(seed=0, count=missing) == {"seed": 0, "count": missing}
+    assert again(seed=missing, count=4) == gr.skip()
+
+
+def test_what_decides_whether_something_is_made_is_not_handed_on():
+    of_open = only_if(lambda **named: named, lambda named: named["open_tab"] == "film", "open_tab")
+    assert of_open(open_tab="film", seed=0) == {"seed": 0}
+    assert of_open(open_tab="both", seed=0) == gr.skip()
+
+
+def test_what_was_made_of_an_example_is_made_once_for_all_visitors(service, checkpoints, tmp_path, monkeypatch):
+    """Until its files have been cleared away. Of a visitor's photo nothing is remembered."""
+    monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path))
+    photo = checkpoints / "seasons" / "examples" / "a-summer_meadow.jpg"
+    example = Example(photo, "seasons", TO_WINTER, "Meadow")
+    assets = PageAssets(service, [example], "", dict.fromkeys(service.models))
+    made = []
+
+    def make() -> Iterator[str]:
+        made.append(kept(b"picture", f"{len(made)}.png"))
+        yield made[-1]
+
+    def files(upload: UploadedImage, *settings: Any) -> list[str]:
+        framed = Framed.of(service.request(upload, TO_WINTER, "seasons"), put_back=False)
+        *_, last = assets.steps("variations", framed, make, *settings)
+        return last
+
+    first = files(example.upload, 0)
+    assert files(example.upload, 0) == first
+    assert files(example.upload, 1) != first  # other noise
+    Path(first[0]).unlink()
+    assert files(example.upload, 0) != first
+    assert len(made) == 3
+    for _ in range(2):
+        files(UploadedImage(str(write_photo(tmp_path / "own.png")), "own"), 0)
+    assert len(made) == 5
+
+
+def test_names_of_models_cannot_end_the_style_of_the_page(service, tmp_path):
+    assert css_string('a"</style>\\é') == '"a\\22 \\3c \\2f style\\3e \\5c é"'
 
 
 def test_mistakes_are_told_in_the_language_of_the_page(service):
     with pytest.raises(gr.Error, match="請先加入一張照片。"):
-        next(page_of(service, CHINESE).translate.show(put_back=False, **settings_of(None)))
+        page_of(service, CHINESE).result.show(history=History(), **settings_of(None))
 
 
-def test_a_direction_of_another_model_is_that_of_a_moment_ago(service, photo, trusted):
-    """Another model was chosen, and its directions have not reached the page yet."""
-    page = page_of(service)
-    shown = next(page.translate.show(put_back=False, **settings_of(photo, model="zoo")))
-    assert Path(shown["result_ab"]).name == "photo-dog.png"
+@pytest.mark.parametrize("way", ["seasons/3", "zoo", None, [], {}], ids=str)
+def test_a_way_that_there_is_not_is_one_sentence(service, photo, trusted, way):
+    with pytest.raises(gr.Error, match=r"The direction is .*: choose seasons/summer → winter or"):
+        page_of(service).result.show(history=History(), **settings_of(photo, way=way))
 
 
 @pytest.mark.parametrize("suffix", ["tif", "ppm", "heic"])

@@ -41,7 +41,6 @@ class Controls:
             "square": self.square,
         }  # fmt: skip
         self.face_parts = [self.face, *self.place.values(), self.face_of]
-        self.settled = [self.example, self.adjust, *self.face_parts]
 
     def lay_out_ways(self) -> None:
         words = self.words
@@ -136,12 +135,12 @@ class Controls:
 
     # The face.
 
-    def settle(self, photo: Any, example: Any, way: Any, face_of: Any, **place: Any) -> dict[Any, Any]:
-        """Another photo or another way: its examples, and the first guess at its face, if the model wants one."""
+    def settle(self, photo: Any, example: Any, way: Any) -> dict[Any, Any]:
+        """Another photo or another way: its examples, of which one is chosen where the visitor has no photo."""
         shown, choices = None if photo else self.example_of(example, way), self.example_choices(way)
-        settled = {self.example: gr.Radio(choices, value=shown.key if shown else None, visible=bool(choices))}
-        return settled | self.new_face(photo, example, way, face_of, **place)
+        return {self.example: gr.Radio(choices, value=shown.key if shown else None, visible=bool(choices))}
 
+    @for_people
     def new_face(self, photo: Any, example: Any, way: Any, face_of: Any, **place: Any) -> dict[Any, Any]:
         """The first guess at the face, and whether it wants a look: where there is none, or several.
 

@@ -4,8 +4,6 @@ Choose what to turn into what, bring a photo, see the result; below that, all th
 """
 
 import contextlib
-from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl
@@ -37,10 +35,6 @@ SCROLL = """() => {
     const place = document.querySelector("#step_3").getBoundingClientRect();
     if (place.top < 0 || place.top > innerHeight / 2) document.querySelector("#step_3").scrollIntoView();
 }"""
-
-
-def is_open(name: str, given: dict[str, Any]) -> bool:
-    return bool(given["open_tab"] == name)
 
 
 class Page:
@@ -76,11 +70,15 @@ class Page:
             with gr.Tab(words("About this model"), id="about") as about:
                 self.about = About(self.controls, self.variations.noise)
         self.tabs = {"both": both, "film": film, "mix": mix, "from_noise": from_noise, "about": about}
-        self.drawn = {"both": self.both, "film": self.film, "mix": self.mix, "from_noise": self.from_noise}
+        self.drawn: dict[str, Any] = {
+            "both": self.both,
+            "film": self.film,
+            "mix": self.mix,
+            "from_noise": self.from_noise,
+        }
         if assets.credits:
             with gr.Accordion(words("About the example photos"), open=False):
                 gr.Markdown(assets.credits, elem_id="credits")
-        self.running: list[Any] = []  # what can wait for the next result
         self.connect(demo)
 
     def connect(self, demo: gr.Blocks) -> None:
@@ -88,8 +86,8 @@ class Page:
         photo, way, settings = controls.photo, controls.way, controls.settings
         for name, tab in self.tabs.items():
             tab.select(None, None, self.open, js=f"() => '{name}'")
-            if name in self.drawn:
-                self.redraw_if(self.drawn[name], lambda given: bool(given["asked"]), tab.select)
+        for name in self.drawn:
+            self.redraw_if_open(name, self.open.change)
 
         self.redraw(photo.input(None, trigger_mode="always_last"))
         self.redraw(way.input(None, trigger_mode="always_last"))
@@ -123,11 +121,6 @@ class Page:
         demo.load(None, None, controls.asked, js=f"() => ({SCRIPT})('{self.words.language}', '{CHINESE.path}')")
         wanted = [way, photo, controls.example, *self.variations.noise.values(), self.variations.strength]
         self.redraw(controls.asked.change(self.arrive, controls.asked, wanted, **QUICK), scroll=False)
-        others = [
-            photo.input, way.input, controls.example.input, result.flip.click, result.reuse.click, result.undo.click,
-            controls.face.select, controls.square.input, *(slider.input for slider in controls.place.values()),
-        ]  # fmt: skip
-        gr.on(others, None, cancels=self.running, **QUICK)
 
     def redraw(self, event: Any, settle: bool = True, show: bool = True, scroll: bool = True) -> None:
         """After another photo or way: the result, its variations, and what is shown in the tab that is open.
@@ -138,28 +131,29 @@ class Page:
         if scroll and show:
             event.then(None, None, None, js=SCROLL)
         if settle:
-            names = ("photo", "example", "way", "face_of", "across", "down", "side")
-            given = {name: controls.settings[name] for name in names}
+            named = {name: controls.settings[name] for name in ("photo", "example", "way")}
             mix, about, film = self.mix, self.about, self.film.walk
             fresh = [
-                *controls.settled, self.result.before_after, mix.drawn_in, mix.example_2, *mix.journey.shown,
+                controls.example, self.result.before_after, mix.drawn_in, mix.example_2, *mix.journey.shown,
                 *film.shown, about.about, about.card, about.link_text,
             ]  # fmt: skip
-            event = event.then(
-                self.settle_and_wait if show else self.settle, outputs=fresh, inputs_kwargs=given, **QUICK
-            )
+            wait = self.settle_and_wait if show else self.settle
+            event = event.then(wait, outputs=fresh, inputs_kwargs=named, **QUICK)
+            marked = {**named, **controls.place, "face_of": controls.face_of}
+            faces = [*controls.face_parts, controls.adjust]
+            event = event.then(controls.new_face, outputs=faces, inputs_kwargs=marked, **QUICK)
         if show:
             event = self.result.redraw_on(event.then)
         event = self.variations.redraw_on(event.then)
-        self.running.append(event)
-        for name, part in self.drawn.items():  # those that are not open wait until they are
-            self.redraw_if(part, partial(is_open, name), event.then)
+        for name in self.drawn:
+            self.redraw_if_open(name, event.then)
 
-    def redraw_if(self, part: Any, wanted: Callable[[dict[str, Any]], bool], listener: Any) -> None:
-        """What is shown in a tab. While a page is opened nothing is asked for yet, and the first tab not yet chosen."""
-        draw = only_if(part.draw, wanted, "open_tab", "asked")
-        inputs = {"open_tab": self.open, "asked": self.controls.asked, **part.inputs}
-        self.running.append(listener(draw, outputs=part.shown, inputs_kwargs=inputs, **RUN))
+    def redraw_if_open(self, name: str, listener: Any) -> None:
+        """What is shown in a tab. Those that are not open wait until they are."""
+        part = self.drawn[name]
+        draw = only_if(part.draw, lambda given: given["open_tab"] == name, "open_tab")
+        inputs = {"open_tab": self.open, **part.inputs}
+        listener(draw, outputs=part.shown, inputs_kwargs=inputs, **RUN)
 
     @for_people
     def settle(self, **given: Any) -> dict[Any, Any]:
@@ -169,11 +163,11 @@ class Page:
         }  # fmt: skip
 
     @for_people
-    def settle_and_wait(self, photo: Any, example: Any, way: Any, **given: Any) -> dict[Any, Any]:
-        """The same, while a result is on its way."""
-        coming = photo or self.controls.example_of(example, way)
-        settled = self.settle(photo=photo, example=example, way=way, **given)
-        return settled | {self.result.before_after: WAITING if coming else None}
+    def settle_and_wait(self, **given: Any) -> dict[Any, Any]:
+        """The same, while a result is on its way; of an example it may be there already."""
+        controls, ready = self.controls, self.result.ready(given["photo"], given["example"], given["way"])
+        coming = given["photo"] or controls.example_of(given["example"], given["way"])
+        return self.settle(**given) | {self.result.before_after: ready or (WAITING if coming else None)}
 
     @for_people
     def pick(self, event: gr.SelectData, gallery: Any, history: History, **settings: Any) -> dict[Any, Any]:

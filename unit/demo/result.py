@@ -15,6 +15,9 @@ from unit.demo.framed import Framed
 from unit.demo.service import Face, TranslationRequest
 from unit.demo.strip import History, Result, results_strip
 
+EXAMPLE = "An example. The photo is on the left, and on the right is what the model made up."
+# A result waits for another result only, and not for what else there is to be looked at.
+AT_ONCE = RUN | {"concurrency_id": "result", "show_progress": "hidden"}
 BOX = "3 / 2"  # the shape of the place that the result has, whatever its own is
 
 
@@ -50,15 +53,19 @@ class ResultPanel:
     def first(self) -> dict[str, Any]:
         """What is there when the page opens: the first example, if it has been translated."""
         controls = self.controls
-        example = controls.example_of(None, controls.first)
-        if example is None or example.key not in controls.assets.prepared:
+        pictures = self.ready(None, None, controls.first)
+        if not pictures:
             return {}
-        framed = controls.assets.framed(example)
-        before, after = controls.assets.result(framed)
-        return {
-            "before_after": self.pictures(before, after, framed.request), "download": after,
-            "note": self.says(framed, photo=None),
-        }  # fmt: skip
+        return {"before_after": pictures, "download": pictures["after"]["path"], "note": self.words(EXAMPLE)}
+
+    def ready(self, photo: Any, example: Any, way: Any) -> dict[str, Any]:
+        """What the slider shows of an example that has been translated; else nothing."""
+        assets, shown = self.controls.assets, None if photo else self.controls.example_of(example, way)
+        if shown is None or shown.key not in assets.prepared:
+            return {}
+        framed = assets.framed(shown)
+        before, after = assets.result(framed)
+        return self.pictures(before, after, framed.request)
 
     def connect(self) -> None:
         settings = self.controls.settings
@@ -71,7 +78,7 @@ class ResultPanel:
     def redraw_on(self, listener: Any) -> Any:
         """A result when `listener` says so, an event's `then`, say. Gives the event."""
         return listener(
-            self.show_or_warn, outputs=self.shown, inputs_kwargs=self.inputs, **RUN | {"show_progress": "hidden"}
+            self.show_or_warn, outputs=self.shown, inputs_kwargs=self.inputs, **AT_ONCE
         )  # fmt: skip
 
     @for_people
@@ -119,7 +126,7 @@ class ResultPanel:
                 "face; one seen from the front works best."
             )
         if photo is None:
-            return words("An example. The photo is on the left, and on the right is what the model made up.")
+            return words(EXAMPLE)
         return words("Your photo is on the left, and on the right is what the model made up.")
 
     @for_people
