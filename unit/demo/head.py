@@ -81,7 +81,8 @@ class Head:
         """The document with our words in its head."""
         tags = self.tags(request, words).encode()
         document = _GRADIOS.sub(b"", document).replace(b'lang="en"', f'lang="{words.language}"'.encode(), 1)
-        return document.replace(b"<head>", b"<head>\n" + tags, 1)
+        first = b'<meta charset="utf-8" />'  # which has to be
+        return document.replace(first, first + b"\n" + tags, 1)
 
     def tags(self, request: Request, words: Words) -> str:
         """The elements of the head: of a link that asks for a direction, they are about that."""
