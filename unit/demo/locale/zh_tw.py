@@ -211,7 +211,6 @@ TABLE = {
     "Position": "位置",
     # what can be put right
     " or ": "或",
-    "Please add a second photo.": "請加入第二張照片。",
     "Please add a photo first.": "請先加入一張照片。",
     "Please add a second photo.": "請加入第二張照片。",
     "This is not an uploaded picture: upload the file first.": "這個檔案不是上傳的：請先上傳圖片。",
