@@ -8,6 +8,7 @@ Port and address: GRADIO_SERVER_PORT (7860) and GRADIO_SERVER_NAME (127.0.0.1).
 
 import argparse
 import contextlib
+import functools
 import os
 import signal
 import sys
@@ -32,6 +33,7 @@ with no_proxy():  # Gradio prepares to send when it is imported, and fails where
     import safehttpx
 
 from unit.checkpoint import CheckpointError
+from unit.demo import head
 from unit.demo import zerogpu as zero
 from unit.demo.api import add_api, misnamed
 from unit.demo.assets import Example, PageAssets
@@ -147,7 +149,7 @@ def with_made_up(service: DemoService, examples: Iterable[Example]) -> list[Exam
 def build_demo(
     models: Mapping[str, Translator], checkpoints: Path = CHECKPOINTS, notice: Message | None = None,
     prepare_all: bool = False,
-) -> gr.Blocks:  # fmt: skip
+) -> PoliteBlocks:  # fmt: skip
     """The page in every language, and its API, for at least one model.
 
     `checkpoints`: where those lie that are not of the Hub. `notice`: what to tell every visitor. `prepare_all`: whether
@@ -161,12 +163,24 @@ def build_demo(
         assets.prepare(examples[0])
         if prepare_all:
             Thread(target=assets.prepare_all, daemon=True).start()
-    with PoliteBlocks(title="UNIT in the browser", analytics_enabled=False) as demo:
+    with PoliteBlocks(title=head.NAME, analytics_enabled=False) as demo:
         Page(demo, service, ENGLISH, assets)
         add_api(service)
     with demo.route(CHINESE.name, CHINESE.path):
         Page(demo, service, CHINESE, assets)
-    return demo.queue(max_size=32)
+    ways = {name: list(service.directions(name)) for name in models}
+    demo.app_settings = head.app_settings([ENGLISH, CHINESE], ways, functools.partial(example_pair, assets))
+    demo.queue(max_size=32)
+    return demo
+
+
+def example_pair(assets: PageAssets, model: str, direction: str) -> tuple[str, str] | None:
+    """Files of the first example of a direction and of its translation, if that has been made."""
+    example = assets.example(model, direction, None)
+    if example is None or example.key not in assets.prepared:
+        return None
+    before, after = assets.result(assets.framed(example))
+    return before, after
 
 
 def port_asked_for(value: str) -> int | None:
@@ -200,7 +214,8 @@ def main() -> None:
                 demo.launch(
                     theme=THEME, css=CSS, server_port=port, footer_links=["api"], max_file_size="30mb",
                     run_history=False, enable_monitoring=False, ssr_mode=False, show_error=False,
-                    app_kwargs={"exception_handlers": {TypeError: misnamed}},
+                    favicon_path=head.ICON,
+                    app_kwargs={"exception_handlers": {TypeError: misnamed}, **demo.app_settings},
                 )  # fmt: skip
         except OSError as error:  # the port is taken
             sys.exit(str(error))

@@ -39,8 +39,6 @@ def build() -> gr.Blocks:
         changes = {"wait": WAITING, "tall": compared(tall, tall, ("", "")), "photo": photo_alone(first, "a photo")}
         for name, value in changes.items():
             gr.Button(name).click(lambda value=value: value, None, slider, show_progress="hidden")
-        gone = picture("gone")
-        Path(gone).unlink()
         told = gr.Textbox(elem_id="told")
 
         def add(history: History) -> tuple[History, dict]:

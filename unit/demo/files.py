@@ -10,7 +10,7 @@ import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from threading import Thread
 from typing import Any
@@ -157,7 +157,11 @@ def forget_in(folder: Path, every: float = 600, older: float = 3000) -> None:
 class PoliteBlocks(gr.Blocks):
     """Blocks that say in one sentence what is wrong with a call. Gradio checks what it is sent before any handler sees
     it, and of what it finds there callers hear no more than that something was raised.
+
+    app_settings: what they want `launch(app_kwargs=...)` to get.
     """
+
+    app_settings: Mapping[str, Any] = {}
 
     async def preprocess_data(self, block_fn: Any, inputs: list[Any], *args: Any, **kwargs: Any) -> Any:
         wanted = len(block_fn.inputs)

@@ -15,7 +15,7 @@ from unit.hub import PushError, commit, load_pretrained, make_repo, patiently, q
 
 CPU, ZERO = "cpu-basic", "zero-a10g"  # what the Hub calls its smallest machine, and ZeroGPU
 PYTHON = "3.11"  # what the tests run on
-PROGRAM = (".py", ".css", ".js", ".png", ".svg", ".jpg", ".safetensors", ".typed")  # the kinds of files in unit/
+PROGRAM = (".py", ".css", ".js", ".png", ".svg", ".jpg", ".md", ".safetensors", ".typed")  # the kinds of files in unit/
 ZERO_PYTHON = "3.12.12"  # ZeroGPU wants one to the last digit
 CPU_WHEELS = "--extra-index-url https://download.pytorch.org/whl/cpu"  # 200 MB of torch instead of 3 GB
 

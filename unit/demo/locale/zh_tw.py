@@ -69,6 +69,13 @@ TABLE = {
     "Could not load {missing} from the Hugging Face Hub. These models came with the app.": (
         "無法從 Hugging Face Hub 載入 {missing}。這些是隨附的模型。"
     ),
+    # what is told of the page
+    "UNIT in the browser": "瀏覽器裡的 UNIT",
+    "Turn summer into winter, day into night, a cat into a dog, with photos of your own or with examples.": (
+        "把夏天變成冬天、白天變成夜晚、貓變成狗：用您自己的照片，或用範例試試看。"
+    ),
+    "Photos, and what the models made of them": "照片，以及模型轉換的結果",
+    "A photo, and what the model made of it: {way}": "一張照片，以及模型轉換的結果：{way}",
     # the slider over two pictures, and the strip of results
     "Before and after: how much of each is seen": "轉換前與轉換後：各看到多少",
     "{before} % before, {after} % after": "轉換前 {before}%，轉換後 {after}%",
