@@ -9,6 +9,7 @@
     python -m train stability --data FOLDER   whether the presets hold, from several seeds on a small budget
     python -m train benchmark                 how much quicker a step is than its plain form
     python -m train squares FOLDER TARGET     cut squares without black corners out of aligned photos
+    python -m train adapt mnist2usps          the paper's domain adaptation on digits: a table of accuracies
 
 Every command has --help.
 """
@@ -29,6 +30,7 @@ COMMANDS = {  # command -> the module whose main it is
     "benchmark": "train.tools.benchmark",
     "squares": "train.tools.crop_squares",
     "finder": "train.tools.finder",
+    "adapt": "train.adapt",
 }
 
 RENAMED = {"--model.whole": "--model.aligned", "--model.no-whole": "--model.no-aligned"}  # old commands go on working
