@@ -10,6 +10,7 @@
     python -m train benchmark                 how much quicker a step is than its plain form
     python -m train squares FOLDER TARGET     cut squares without black corners out of aligned photos
     python -m train adapt mnist2usps          the paper's domain adaptation on digits: a table of accuracies
+    python -m train ablate --data FOLDER      what sharing, cycles and depth contribute, on pairs such as maps
 
 Every command has --help.
 """
@@ -31,6 +32,7 @@ COMMANDS = {  # command -> the module whose main it is
     "squares": "train.tools.crop_squares",
     "finder": "train.tools.finder",
     "adapt": "train.adapt",
+    "ablate": "train.ablate",
 }
 
 RENAMED = {"--model.whole": "--model.aligned", "--model.no-whole": "--model.no-aligned"}  # old commands go on working

@@ -15,6 +15,7 @@ from unit.checkpoint import config_problems
 
 AT_LEAST_ONE = (
     "steps", "batch_size", "accumulate", "log_every", "sample_every", "save_every", "push_every", "r1_every", "d_dim",
+    "d_layers",
 )  # fmt: skip
 NOT_NEGATIVE = (
     "lr_g", "lr_d", "clip", "r1", "evaluate_every", "workers", "ema", "minutes", "max_unreadable", "max_skipped",

@@ -49,6 +49,8 @@ class TrainConfig:
     """patch: 2017. multiscale: 2018. projected: heads on frozen EfficientNet-Lite0 features; learns fastest."""
     d_dim: int = 64
     """Width of patch and multiscale discriminators: channels after the first convolution."""
+    d_layers: int = 6
+    """Depth of the patch discriminator: strided convolutions, each of which halves the picture."""
     gan_loss: GANLoss = "hinge"
     """bce: the paper. lsgan: 2018. hinge: with spectrally normalised discriminators."""
     weights: LossWeights = field(default_factory=LossWeights)

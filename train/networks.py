@@ -38,7 +38,7 @@ def build_discriminators(config: TrainConfig) -> tuple[nn.Module, Discriminators
     channels = config.model.channels
     match config.discriminator:
         case "patch":
-            nets = Discriminators(*(PatchDiscriminator(c, config.d_dim) for c in channels))
+            nets = Discriminators(*(PatchDiscriminator(c, config.d_dim, config.d_layers) for c in channels))
         case "multiscale":
             nets = Discriminators(*(MultiScaleDiscriminator(c, config.d_dim) for c in channels))
         case "projected":
