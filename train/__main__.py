@@ -16,6 +16,8 @@ COMMANDS = {  # command -> the module whose main it is, imported when it is aske
     "stability": ("train.tools.stability", "whether the presets hold, from several seeds on a small budget"),
     "benchmark": ("train.tools.benchmark", "how much quicker a step is than its plain form"),
     "squares": ("train.tools.crop_squares", "cut squares without black corners out of aligned photos"),
+    "adapt": ("train.adapt", "the paper's domain adaptation on digits: a table of accuracies"),
+    "ablate": ("train.ablate", "what sharing, cycles and depth contribute, on pairs such as maps"),
     "finder": ("train.tools.finder", "train the network that finds heads of cats and dogs"),
 }
 

@@ -83,6 +83,8 @@ class DiscriminatorConfig:
     """patch: 2017. multiscale: 2018. projected: heads on frozen EfficientNet-Lite0 features; learns fastest."""
     d_dim: int = 64
     """Width of patch and multiscale discriminators: channels after the first convolution."""
+    d_layers: int = 6
+    """Depth of the patch discriminator: strided convolutions, each of which halves the picture."""
     gan_loss: GANLoss = "hinge"
     """bce: the paper. lsgan: 2018. hinge: with spectrally normalised discriminators."""
     spectral_norm: bool = False
@@ -102,6 +104,7 @@ class DiscriminatorConfig:
         check(
             self,
             ("d_dim", self.d_dim >= 1, ONE_OR_MORE),
+            ("d_layers", self.d_layers >= 1, ONE_OR_MORE),
             ("zoom", 0 < self.zoom <= 1, "it is a share of the side, above 0 and up to 1"),
             ("r1", not_negative(self.r1), NOT_NEGATIVE),
             ("r1_every", self.r1_every >= 1, ONE_OR_MORE),

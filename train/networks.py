@@ -38,7 +38,7 @@ def build_discriminators(config: TrainConfig) -> tuple[nn.Module, Discriminators
     channels, options = config.model.channels, config.discriminator
     match options.kind:
         case "patch":
-            nets = Discriminators(*(PatchDiscriminator(c, options.d_dim) for c in channels))
+            nets = Discriminators(*(PatchDiscriminator(c, options.d_dim, options.d_layers) for c in channels))
         case "multiscale":
             nets = Discriminators(*(MultiScaleDiscriminator(c, options.d_dim) for c in channels))
         case "projected":
