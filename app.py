@@ -9,6 +9,7 @@ Port and address: GRADIO_SERVER_PORT (7860) and GRADIO_SERVER_NAME (127.0.0.1).
 import argparse
 import contextlib
 import functools
+import logging
 import os
 import signal
 import sys
@@ -194,6 +195,7 @@ def port_asked_for(value: str) -> int | None:
 
 
 def main() -> None:
+    logging.basicConfig(format="%(message)s")  # to stderr, a line each
     parser = argparse.ArgumentParser(description="UNIT in the browser.")
     parser.add_argument("--checkpoints", type=Path, default=CHECKPOINTS, help="a folder of model folders")
     checkpoints = parser.parse_args().checkpoints

@@ -202,12 +202,14 @@ def test_where_uploads_cannot_be_kept_it_says_so(tmp_path, monkeypatch):
         pass
 
 
-def test_a_full_disk_is_one_sentence(tmp_path, monkeypatch, capsys):
+def test_a_full_disk_is_one_sentence(tmp_path, monkeypatch, caplog):
     monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path))
     monkeypatch.setattr("unit.demo.files.write_atomic", lambda *_: (_ for _ in ()).throw(OSError(28, "No space left")))
     with pytest.raises(UserError, match="The server has no room for the result"):
         kept(b"picture", "a.png")
-    assert "No space left" in capsys.readouterr().err
+    (line,) = caplog.messages
+    assert line.startswith(str(tmp_path))
+    assert line.endswith("a.png: [Errno 28] No space left")
 
 
 @pytest.mark.parametrize(

@@ -216,7 +216,7 @@ class Translator:
         """
         a, b, generator = self._domain(source), self._domain(target), sampling.generator()
         size = (x.shape[-1], x.shape[-2])
-        padded, crop = pad_to_multiple(x, self.config.downsampling, self._margin(size))
+        padded, crop = pad_to_multiple(x, self.config.downsampling, margin(self.config, size))
         code = self._towards(self._model.infer(self._send(padded), a), a, b, self._style(sampling, b))
         shape = _sides(code.content)
         noises = [self._noise(shape, sampling, generator) for _ in x]
@@ -431,19 +431,7 @@ class Translator:
 
     def _pad(self, photo: Image.Image, domain: Domain) -> Padded:
         channels = self.config.channels[domain == "b"]
-        return Padded(photo, channels, self.config.downsampling, self._margin(photo.size))
-
-    def _margin(self, size: tuple[int, int]) -> int:
-        """How many pixels are mirrored around a photo of `size` before a network sees it.
-
-        None for models of aligned pictures: from the zeros around its picture the network has learnt where in it it
-        is, and with a border it draws the eyes twice, once where the photo has them and once where they should be.
-        None either where statistics over the picture should be of the picture only, unless it is a single latent
-        pixel, which has none.
-        """
-        if self._radius is None:
-            return 0 if min(size) > self.config.downsampling else self.config.downsampling
-        return 0 if self.config.aligned else BORDER
+        return Padded(photo, channels, self.config.downsampling, margin(self.config, photo.size))
 
     def _noise(self, shape: tuple[int, int], sampling: Sampling, generator: Generator) -> Noise | None:
         """temperature * eta for a code of `shape` (h, w), on the CPU. None for temperature 0."""
@@ -473,6 +461,18 @@ class Translator:
         if name not in self.domains:
             raise ValueError(f"{name!r} is not a domain of this model: choose {' or '.join(self.domains)}")
         return "a" if name == self.domains[0] else "b"
+
+
+def margin(config: ModelConfig, size: tuple[int, int]) -> int:
+    """How many pixels are mirrored around a photo of `size` before a network sees it.
+
+    None for models of aligned pictures: from the zeros around its picture the network has learnt where in it it is, and
+    with a border it draws the eyes twice, once where the photo has them and once where they should be. None either
+    where statistics over the picture should be of the picture only, unless it is a single latent pixel, which has none.
+    """
+    if config.receptive_radius is None:
+        return 0 if min(size) > config.downsampling else config.downsampling
+    return 0 if config.aligned else BORDER
 
 
 def max_tile(config: ModelConfig) -> int:

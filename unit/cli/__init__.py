@@ -10,6 +10,7 @@ examples:
   python -m unit interpolate one.jpg two.jpg --to winter -o steps
   python -m unit info --model owner/name
   python -m unit benchmark --quick
+  python -m unit onnx checkpoints/summer2winter winter.onnx --to winter
   python -m unit space owner/name --hardware zero-a10g
 
 Every command has --help.
@@ -22,13 +23,14 @@ from unit.cli.benchmark import Benchmark
 from unit.cli.errors import FAILURES, UsageError, complain, one_line
 from unit.cli.info import Info
 from unit.cli.interpolate import Interpolate
+from unit.cli.onnx import Onnx
 from unit.cli.parse import parse
 from unit.cli.sample import Sample
 from unit.cli.space import Space
 from unit.cli.translate import Translate
 from unit.system import print_anything
 
-COMMANDS = (Translate, Sample, Interpolate, Info, Benchmark, Space)
+COMMANDS = (Translate, Sample, Interpolate, Info, Benchmark, Onnx, Space)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

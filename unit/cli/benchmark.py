@@ -8,7 +8,6 @@ from typing import Annotated
 from unit.cli import options
 from unit.cli.errors import UsageError
 from unit.cli.options import Flag, Model, Revision, help_of, load_unit, number, width_x_height, words
-from unit.latency import CONFIGS, SIZES, benchmark, page
 from unit.models.unit import UNIT
 
 
@@ -24,7 +23,7 @@ class Benchmark:
       draw.
     """
 
-    layouts: Annotated[tuple[str, ...], words(str, "LAYOUT ...", "*", choices=CONFIGS), help_of()] = ()
+    layouts: Annotated[tuple[str, ...], words(str, "LAYOUT ...", "*"), help_of()] = ()
     """Networks with random weights instead of a model: compact, compact8, paper or master2018."""
     sizes: Annotated[
         tuple[tuple[int, int], ...], words(width_x_height, "WxH ...", "*"), help_of("", "256x256 512x384 1024x768")
@@ -39,6 +38,7 @@ class Benchmark:
     model: Model = None
     revision: Revision = None
 
+    # unit.latency is imported where it is needed: it is slow, and --help of all commands would wait for it.
     def run(self) -> int:
         for line in self._page() if self.app else self._table():
             print(line, flush=True)
@@ -47,14 +47,22 @@ class Benchmark:
     def _page(self) -> Iterator[str]:
         if not Path("app.py").is_file():
             raise UsageError(f"there is no app.py in {Path.cwd()}: run this in a checkout of this program.")
+        from unit.latency import page
+
         return page(self.sizes[0]) if self.sizes else page()
 
     def _table(self) -> Iterator[str]:
+        from unit.latency import SIZES, benchmark
+
         sizes = self.sizes or (SIZES[:1] if self.quick else SIZES)
         seconds = self.seconds or (5 if self.quick else 60)
         return benchmark(self._models(), sizes, seconds, built=not self.quick)
 
     def _models(self) -> dict[str, UNIT]:
+        from unit.latency import CONFIGS
+
+        if unknown := [name for name in self.layouts if name not in CONFIGS]:
+            raise UsageError(f"--layouts: invalid choice '{unknown[0]}'; take one of {', '.join(CONFIGS)}.")
         if self.layouts:
             return {name: UNIT(CONFIGS[name]) for name in self.layouts}
         found = sorted(path for path in options.CHECKPOINTS.glob("*") if path.is_dir())

@@ -5,6 +5,7 @@ import functools
 import hashlib
 import inspect
 import io
+import logging
 import os
 import shutil
 import sys
@@ -26,6 +27,8 @@ from unit.demo.service import UploadedImage, UserError
 from unit.demo.visualize import film
 from unit.formats import LONGEST
 from unit.system import short_name
+
+logger = logging.getLogger(__name__)
 
 LOSSLESS = 4_000_000  # pixels: larger results are saved as JPEG, since a PNG of a poster takes a minute and 100 MB
 SECONDS = 3  # of a film
@@ -95,7 +98,7 @@ def kept(data: bytes, name: str) -> str:
         else:
             write_atomic(path, data)
     except OSError as error:
-        print(f"{path}: {error}", file=sys.stderr)
+        logger.error("%s: %s", path, error)
         raise UserError("The server has no room for the result: please try again in some minutes.") from error
     return str(path.resolve())
 
@@ -172,7 +175,7 @@ class PoliteBlocks(gr.Blocks):
         except gr.Error:
             raise
         except Exception as error:  # it raises nearly anything when what should be a file is none
-            print(f"{type(error).__name__}: {error}", file=sys.stderr)
+            logger.error("%s: %s", type(error).__name__, error)
             raise gr.Error(NOT_UPLOADED, print_exception=False) from error
 
 

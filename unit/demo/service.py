@@ -2,9 +2,9 @@
 
 import contextlib
 import hashlib
+import logging
 import os
 import reprlib
-import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +18,8 @@ from unit.faces import Box, centred, crop_box, find_face, find_faces, paste
 from unit.images import ImageError, load_image
 from unit.messages import MessageError
 from unit.pipeline import EncodedImage, Sampling, Translator
+
+logger = logging.getLogger(__name__)
 
 SIDE = 640  # pixels: what is looked at is drawn at this size at most; the full resolution is drawn on request
 NOISE_SIDE = 256
@@ -292,5 +294,5 @@ def enough_memory() -> Iterator[None]:
     try:
         yield
     except (MemoryError, RuntimeError) as error:  # PyTorch says the second when it cannot have the memory
-        print(f"{type(error).__name__}: {error}", file=sys.stderr)
+        logger.error("%s: %s", type(error).__name__, error)
         raise UserError("There is not enough memory for this picture: please try a smaller one.") from error
