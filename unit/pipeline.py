@@ -16,7 +16,7 @@ from unit.images import MAX_PIXELS, Padded, Photo, load_image, pad_to_multiple, 
 from unit.models.folded import fuse
 from unit.models.protocol import Code, Domain, Model, ModelConfig, Noise
 from unit.noise import Window, slice_window
-from unit.tiling import Tile, TiledImage, tiles
+from unit.tiling import TiledImage, tiles
 
 BORDER = 16  # pixels mirrored around a photo, which soften what the zeros that convolutions pad with would do to it
 LONGEST = 8  # times image_size: the longer side of what a model of aligned pictures is shown
@@ -327,9 +327,11 @@ class Translator:
         x = self._pad(photo, a)
         style = self._style(sampling, b)
         noise = self._noise(self._latent_shape(x.shape), sampling, sampling.generator())
-        return self._draw(
-            lambda seen: self._towards(self._infer(x, seen, a), a, b, style), noise, b, x.shape, x.crop, size
-        )
+
+        def codes(seen: Window) -> Code:
+            return self._towards(self._infer(x, seen, a), a, b, style)
+
+        return self._draw(codes, noise, b, x.shape, x.crop, size)
 
     def _codes(self, x: Padded, a: Domain) -> Codes:
         """The code of one of two photos that are drawn many times: kept, if there is room for both.
@@ -345,7 +347,8 @@ class Translator:
 
     def _kept(self, x: Padded, a: Domain) -> Codes:
         """The code of a photo, of which each tile is made when a window first needs it, and then kept."""
-        left = [*tiles(*x.shape, max(x.shape), 0)] if self._radius is None else self._tiles(x.shape, TILE, self._radius)
+        side, margin = (max(x.shape), 0) if self._radius is None else (TILE, self._radius)
+        left = tiles(*x.shape, side, margin, multiple=self.config.downsampling)
         kept: Code | None = None
 
         def window(wanted: Window) -> Code:
@@ -386,6 +389,7 @@ class Translator:
         size: tuple[int, int],
     ) -> TiledImage:
         """codes: of windows of a picture of `shape` (height, width). noise: of all its code, so that tiles agree."""
+        side, margin, overlap = self._tiling(shape)
 
         def draw(seen: Window) -> Tensor:
             code = codes(seen)
@@ -393,13 +397,17 @@ class Translator:
                 code = self._model.sample_code(code, self._send_code(noise(self._latent(seen))))
             return self._model.decode(code, b)
 
+        plan = tiles(*shape, side, margin, overlap, multiple=self.config.downsampling)
+        return TiledImage(draw, plan, crop, size, overlap)
+
+    def _tiling(self, shape: tuple[int, int]) -> tuple[int, int, int]:
+        """Side, margin and overlap in pixels of the tiles that a picture of `shape` is translated in (see `tiles`)."""
         if self._radius is not None:
-            return TiledImage(draw, self._tiles(shape, TILE, self._radius), crop, size)
+            return TILE, self._radius, 0
         side, d = max_tile(self.config), self.config.downsampling
-        if shape[0] * shape[1] <= side**2:
-            return TiledImage(draw, tiles(*shape, max(shape), 0), crop, size)
-        overlap = min(OVERLAP, side // 4 // d * d)
-        return TiledImage(draw, self._tiles(shape, side - 2 * BORDER, BORDER, overlap), crop, size, overlap)
+        if math.prod(shape) <= side**2:
+            return max(shape), 0, 0  # in one piece
+        return side - 2 * BORDER, BORDER, min(OVERLAP, side // 4 // d * d)
 
     def _infer(self, x: Padded, seen: Window, a: Domain) -> Code:
         return self._model.infer(self._send(x[seen]), a)
@@ -417,9 +425,6 @@ class Translator:
         if (style := self._infer(x, _all_of(x.shape), b).style) is None:
             raise ValueError("this model has no styles that could follow a photo: leave style_image out")
         return style
-
-    def _tiles(self, shape: tuple[int, int], side: int, margin: int, overlap: int = 0) -> list[Tile]:
-        return tiles(*shape, side, margin, overlap, multiple=self.config.downsampling)
 
     def _latent(self, window: Window) -> Window:
         rows, columns = (slice(s.start // self.config.downsampling, s.stop // self.config.downsampling) for s in window)
