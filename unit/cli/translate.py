@@ -37,7 +37,7 @@ from unit.faces import Box, centred, crop_box, find_faces, paste
 from unit.formats import QUALITY, check_size, has_quality, is_marked
 from unit.hub import find_checkpoint
 from unit.images import load_image
-from unit.pipeline import Sampling
+from unit.pipeline import Sampling, Translator
 
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
 
@@ -112,13 +112,7 @@ class Translate:
                     break
                 try:
                     check_result(output, inputs)
-                    photo = load_image(source) if of_faces else None
-                    box = self._face(photo, source) if photo else None
-                    crop = crop_box(photo, box) if photo and box else source
-                    drawing = translator.draw(crop, self.to, sampling)
-                    check_size(photo.size if photo else drawing.size, output.suffix)
-                    picture = finished(drawing, quiet=rank > 0)
-                    picture = paste(photo, picture, box) if photo and box else picture
+                    picture = self._translation(translator, source, output.suffix, sampling, of_faces, quiet=rank > 0)
                     save(picture, output, self.quality, b"" if named else self._mark(source, output, settings))
                     drawn += 1
                 except FAILURES as error:
@@ -136,6 +130,20 @@ class Translate:
             ]
             print(f"process {rank + 1} of {world}: " if world > 1 else "", ", ".join(filter(None, facts)), sep="")
         return 1 if failed and world == 1 and not told else 0
+
+    def _translation(
+        self, translator: Translator, source: Path, suffix: str, sampling: Sampling, of_faces: bool, quiet: bool
+    ) -> Image.Image:
+        """A photo's translation; of_faces: that of the face in it, put back into the photo.
+
+        Raises what reading and translating raise, and ValueError if the picture is too large for files of `suffix`.
+        """
+        photo = load_image(source) if of_faces else None
+        box = self._face(photo, source) if photo else None
+        tiled = translator.draw(crop_box(photo, box) if photo and box else source, self.to, sampling)
+        check_size(photo.size if photo else tiled.size, suffix)
+        picture = finished(tiled, quiet=quiet)
+        return paste(photo, picture, box) if photo and box else picture
 
     def _check_words(self) -> None:
         if not self.input:
