@@ -45,7 +45,7 @@ def test_a_pixel_is_right_when_every_channel_is_near():
 def test_variants_lack_what_their_names_say():
     options = AblateConfig("maps")
     full = run_config(options, "full", 0)
-    assert (full.model.n_res_shared, full.weights.cycle, full.d_layers) == (1, 100, 5)
+    assert (full.model.n_res_shared, full.weights.cycle, full.discriminator.d_layers) == (1, 100, 5)
     assert run_config(options, "no sharing", 0).model.n_res_shared == 0
     lacks_cycle = run_config(options, "no cycle", 0).weights
     assert (lacks_cycle.cycle, lacks_cycle.cycle_kl, lacks_cycle.recon) == (0, 0, full.weights.recon)
