@@ -695,7 +695,7 @@ def test_the_page_in_chinese(page, photo, tmp_path):
     (tmp_path / "bad.png").write_text("no picture")
     page.locator("#photo input[type=file]").set_input_files(tmp_path / "bad.png")
     expect(page.get_by_test_id("toast-body")).to_contain_text("bad.png 不是這個程式讀得懂的圖片")
-    page.locator("#photo").get_by_role("button").last.click()
+    page.locator("#photo").get_by_role("button", name="Remove image").click()
     upload(page, photo)
     shows(page, "photo-winter.png")
     expect(page.locator("#result_there")).to_contain_text("夏天 → 冬天")

@@ -36,6 +36,9 @@ SCROLL = """() => {
     if (place.top < 0 || place.top > innerHeight / 2) document.querySelector("#step_3").scrollIntoView();
 }"""
 
+# What was asked for a moment ago cannot be stopped before the server has given it a number.
+SOON_AFTER = "() => new Promise(done => setTimeout(done, 500))"
+
 
 class Page:
     """The page in one language: its parts, and the handlers and events that concern several of them.
@@ -125,7 +128,8 @@ class Page:
 
         for name, tab in self.tabs.items():  # a film that nobody looks at keeps everybody waiting
             if name != "film":
-                tab.select(None, None, None, cancels=self.films)
+                left = tab.select(None, None, None, js=SOON_AFTER)
+                left.then(None, None, None, cancels=self.films)
 
     def redraw(self, event: Any, settle: bool = True, show: bool = True, scroll: bool = True) -> None:
         """After another photo or way: the result, its variations, and what is shown in the tab that is open.
