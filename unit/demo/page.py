@@ -36,6 +36,9 @@ SCROLL = """() => {
     if (place.top < 0 || place.top > innerHeight / 2) document.querySelector("#step_3").scrollIntoView();
 }"""
 
+# What was asked for a moment ago cannot be stopped before the server has given it a number.
+SOON_AFTER = "() => new Promise(done => setTimeout(done, 500))"
+
 
 class Page:
     """The page in one language: its parts, and the handlers and events that concern several of them.
@@ -76,6 +79,7 @@ class Page:
             "mix": self.mix,
             "from_noise": self.from_noise,
         }
+        self.films: list[Any] = []  # the events that make one unasked
         if assets.credits:
             with gr.Accordion(words("About the example photos"), open=False):
                 gr.Markdown(assets.credits, elem_id="credits")
@@ -122,6 +126,11 @@ class Page:
         wanted = [way, photo, controls.example, *self.variations.noise.values(), self.variations.strength]
         self.redraw(controls.asked.change(self.arrive, controls.asked, wanted, **QUICK), scroll=False)
 
+        for name, tab in self.tabs.items():  # a film that nobody looks at keeps everybody waiting
+            if name != "film":
+                left = tab.select(None, None, None, js=SOON_AFTER)
+                left.then(None, None, None, cancels=self.films)
+
     def redraw(self, event: Any, settle: bool = True, show: bool = True, scroll: bool = True) -> None:
         """After another photo or way: the result, its variations, and what is shown in the tab that is open.
 
@@ -153,7 +162,9 @@ class Page:
         part = self.drawn[name]
         draw = only_if(part.draw, lambda given: given["open_tab"] == name, "open_tab")
         inputs = {"open_tab": self.open, **part.inputs}
-        listener(draw, outputs=part.shown, inputs_kwargs=inputs, **RUN)
+        event = listener(draw, outputs=part.shown, inputs_kwargs=inputs, **RUN)
+        if part is self.film:
+            self.films.append(event)
 
     @for_people
     def settle(self, **given: Any) -> dict[Any, Any]:

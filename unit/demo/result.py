@@ -170,12 +170,13 @@ class ResultPanel:
     def take_picture(self, history: History, made_with: Any) -> gr.DownloadButton:
         """Before and after side by side, as a file."""
         before, after, name = self.pair(history)
-        return self.file(saved_comparison(before, after, name, self.words if made_with else None))
+        file = saved_comparison(before, after, name, self.words if made_with else None)
+        return self.file(file, "Download the picture")
 
     @for_people
     def take_gif(self, history: History) -> gr.DownloadButton:
         """The slider moving over both, as a file."""
-        return self.file(saved_gif(*self.pair(history)))
+        return self.file(saved_gif(*self.pair(history)), "Download the GIF")
 
     def pair(self, history: History) -> tuple[Image.Image, Image.Image, str]:
         """The result that is seen, its photo, and what a file of both is called."""
@@ -186,9 +187,8 @@ class ResultPanel:
         name = download_name(Path(result.before).stem, self.controls.service.target(direction, model), self.words)
         return UploadedImage(result.before, "").opened(), UploadedImage(result.after, "").opened(), name
 
-    @staticmethod
-    def file(path: str) -> gr.DownloadButton:
-        return gr.DownloadButton(value=path, interactive=True)
+    def file(self, path: str, says: str) -> gr.DownloadButton:
+        return gr.DownloadButton(self.words(says), value=path, interactive=True)
 
     def come_back(self, history: History) -> dict[Any, Any]:
         """The result that is the current one of a history, with all that it was made with."""

@@ -177,6 +177,8 @@ TABLE = {
     "The slider as a GIF": "滑桿移動的 GIF",
     "With a line that says what made it": "加上一行說明是用什麼做的",
     "Download the file": "下載檔案",
+    "Download the picture": "下載圖片",
+    "Download the GIF": "下載 GIF",
     # variations
     "### Variations": "### 變化",
     "Variations: choose one": "變化：請選一張",
