@@ -15,9 +15,14 @@ import pytest
 import torch
 from PIL import Image
 
-from unit import UNIT, Sampling, Translator, UNITConfig, cli, load_pretrained, save_pretrained
+from unit import UNIT, Sampling, Translator, UNITConfig, load_pretrained, save_pretrained
 from unit.checkpoint import partial_name, write_atomic
-from unit.cli import flops, main
+from unit.cli import files as cli_files
+from unit.cli import main, translate
+from unit.cli import options as cli_options
+from unit.cli.errors import one_line
+from unit.cli.info import flops
+from unit.cli.processes import gpu
 from unit.faces import Box, centred, crop_box, paste
 from unit.tiling import TiledImage
 
@@ -105,7 +110,7 @@ def test_the_face_step_comes_by_itself(here: Path, of_faces: Path, monkeypatch: 
             (Box(40, 4, 32), "never.png", ["--no-face"]),
         ):
             if options != ["--face"]:
-                monkeypatch.setattr(cli, "find_faces", lambda image: [Box(40, 4, 32), Box(2, 2, 16)])
+                monkeypatch.setattr(translate, "find_faces", lambda image: [Box(40, 4, 32), Box(2, 2, 16)])
             assert main([*command, "-o", name, *options]) == 0
             drawn = translator.from_pretrained(of_faces).translate(crop_box(before, box), "dog")
             expected = whole if name == "never.png" else paste(before, drawn, box).tobytes()
@@ -143,7 +148,7 @@ def test_a_folder_that_cannot_be_made_is_said_before_the_work(here: Path, model,
 
 
 def test_heic_photos_without_a_reader_and_thumbnails_of_systems(here: Path, model, capsys, monkeypatch) -> None:
-    monkeypatch.setattr(cli, "SUFFIXES", frozenset({".jpg", ".png"}))
+    monkeypatch.setattr(cli_files, "SUFFIXES", frozenset({".jpg", ".png"}))
     for name in ("in/a.jpg", "in/@eaDir/a.jpg/SYNOPHOTO_THUMB_M.jpg", "in/__MACOSX/a.jpg"):
         photo(name)
     Path("in/b.HEIC").write_bytes(b"heic")
@@ -263,7 +268,17 @@ def test_flops_are_those_of_the_convolutions() -> None:
         (["interpolate", "a.png", "a.png", "--to", "winter", "-o", "x", "--quality", "9"], "this would be png"),
         (["translate", "a.png", "--to", "winter"], "required: -o"),
         (["translate", "a.png", "--to", "winter", "-o", "x", "--grain", "0"], "--grain: must be 1 or more"),
+        (["translate", "--to", "winter", "-o", "x"], "required: the pictures or folders"),
+        (["translate", "a.png", "--to", "winter", "-o", "x", "--face", "--no-face"], "contradict each other"),
+        (["translate", "a.png", "--to", "winter", "-o", "x", "--seed", "x"], "--seed: 'x' is not a whole number"),
+        (["translate", "a.png", "--to", "winter", "-o", "x", "--colour"], "unrecognized arguments: --colour"),
+        (["translate", "a.png", "--to", "winter", "-o", "x", "--format", "gif"], "take one of jpg, png, webp"),
         (["sample", "--size", "0", "4", "-o", "x"], "--size: must be 1 or more"),
+        (["sample", "-o", "x", "--size", "4", "--seed", "1"], "--size: 2 values expected"),
+        (["interpolate", "a.png", "--to", "winter", "-o", "x"], "required: second"),
+        (["benchmark", "--layouts", "huge"], "--layouts: invalid choice 'huge'; take one of compact"),
+        (["benchmark", "--sizes", "64"], "--sizes: '64' is not a size: write it as 640x480"),
+        (["space", "owner/page", "--models", "mine"], "--models: mine is not the name of a model of the Hub"),
         (["paint"], "invalid choice"),
         ([], "required"),
     ],
@@ -274,12 +289,9 @@ def test_usage_errors_are_status_2(
     photo("a.png")
     photo("in/b.png")
     Path("notes.txt").write_text("mine")
-    try:
-        status = main([*arguments, *model] if arguments else [])
-    except SystemExit as end:  # argparse's own way
-        status = int(str(end.code))
-    assert status == 2
-    assert message in capsys.readouterr().err.splitlines()[-1]
+    assert main([*arguments, *model] if arguments and arguments[0] != "space" else arguments) == 2
+    (line,) = capsys.readouterr().err.splitlines()  # one sentence, without a box
+    assert message in line
     assert Path("notes.txt").read_text() == "mine"
 
 
@@ -296,19 +308,19 @@ def test_failures_are_status_1(here: Path, model: list[str], capsys: pytest.Capt
 
 @pytest.mark.parametrize("error", [MemoryError(), torch.OutOfMemoryError("CUDA out of memory. Tried ...")])
 def test_want_of_memory_is_said_in_one_way(error: Exception) -> None:
-    assert cli._one_line(error) == "there is not enough memory."
+    assert one_line(error) == "there is not enough memory."
 
 
 def test_want_of_memory_on_a_cpu_is_said_in_that_way_too() -> None:
     with pytest.raises(RuntimeError) as failure:
         torch.empty(2**50)
-    assert cli._one_line(failure.value) == "there is not enough memory."
+    assert one_line(failure.value) == "there is not enough memory."
 
 
 def test_the_only_checkpoint_is_the_default(
     here: Path, tiny_checkpoint: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(cli, "CHECKPOINTS", here / "checkpoints")
+    monkeypatch.setattr(cli_options, "CHECKPOINTS", here / "checkpoints")
     assert main(["info"]) == 2
     assert capsys.readouterr().err == "say which model to use with --model (in checkpoints: none).\n"
     shutil.copytree(tiny_checkpoint, here / "checkpoints" / "seasons")
@@ -321,7 +333,7 @@ def test_the_only_checkpoint_is_the_default(
 def test_of_several_checkpoints_the_one_that_draws_the_domain_is_the_default(
     here: Path, tiny_checkpoint: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(cli, "CHECKPOINTS", here / "checkpoints")
+    monkeypatch.setattr(cli_options, "CHECKPOINTS", here / "checkpoints")
     photo("a.png")
     shutil.copytree(tiny_checkpoint, here / "checkpoints" / "seasons")
     zoo = UNITConfig(dim=4, n_res=1, domain_a="cat", domain_b="dog")
@@ -345,6 +357,28 @@ def test_as_a_person_runs_it(here: Path, model: list[str]) -> None:
     assert out == "1 of 2 drawn, 1 failed\n"
     assert err == "b.png: b.png is not a picture this program can read: try a JPEG or PNG file.\n"
     assert files("out") == ["a.png"]
+
+
+@pytest.mark.parametrize(
+    ("started", "name"),
+    [("/usr/bin/unit", "unit"), ("C:/unit.exe", "unit"), ("/src/unit/__main__.py", "python -m unit")],
+)
+def test_help_says_what_was_started(started: str, name: str, capsys, monkeypatch) -> None:
+    monkeypatch.setattr(sys, "argv", [started])
+    for words in (["--help"], ["translate", "--help"]):
+        with pytest.raises(SystemExit) as end:
+            main(words)
+        assert end.value.code == 0
+        shown = capsys.readouterr().out
+        assert shown.startswith(f"usage: {' '.join([name, *words[:-1]])} [-h]")
+        assert ("python -m unit" in shown) == (name != "unit")
+    for text in (
+        "exit status:",
+        "In a folder, a result made from the same photo",
+        "--face",
+        "(default: like the photo",
+    ):
+        assert text in shown
 
 
 def moments(folder: str) -> dict[str, int]:
@@ -479,7 +513,7 @@ def test_a_disk_that_is_full_ends_the_work_and_says_what_is_saved(here: Path, mo
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
         path.write_bytes(data)
 
-    monkeypatch.setattr(cli, "write_atomic", full)
+    monkeypatch.setattr(cli_files, "write_atomic", full)
     for i in range(4):
         photo(f"in/{i}.png")
     assert main(["translate", "in", "--to", "winter", "-o", "out", *model]) == 1
@@ -637,4 +671,4 @@ def test_processes_take_gpus_in_turn(monkeypatch: pytest.MonkeyPatch) -> None:
     """On a machine that says it has two; to name a device needs no driver."""
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
-    assert [str(cli._gpu(local)) for local in range(3)] == ["cuda:0", "cuda:1", "cuda:0"]
+    assert [str(gpu(local)) for local in range(3)] == ["cuda:0", "cuda:1", "cuda:0"]

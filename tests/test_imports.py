@@ -19,7 +19,7 @@ MODULES = {
     path.relative_to(ROOT).with_suffix("").as_posix().replace("/", ".").removesuffix(".__init__"): path
     for path in (ROOT / "app.py", *(ROOT / "unit").rglob("*.py"), *(ROOT / "train").rglob("*.py"))
 }
-ENTRANCES = {"app", "unit.cli", "unit.__main__", "train.__main__"}
+ENTRANCES = {"app", "unit.__main__", "train.__main__", *(name for name in MODULES if name.startswith("unit.cli"))}
 PURE = [name for name in MODULES if name.startswith("unit.models") or name in ("unit.losses", "unit.noise")]
 LIBRARY = [name for name in MODULES if name.split(".")[0] == "unit" and not name.startswith("unit.demo")]
 TRAINER = [name for name in MODULES if name.split(".")[0] == "train"]

@@ -1,4 +1,4 @@
-"""python -m unit: see unit/cli.py."""
+"""python -m unit: see unit/cli."""
 
 import sys
 
