@@ -60,7 +60,7 @@ def test_it_is_saved_and_found_by_its_name(toy: Toy, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"model": "cyclegan"}, "is of a model 'cyclegan', and this program knows unit and toy: update it."),
+        ({"model": "cyclegan"}, "is of a model 'cyclegan', and this program knows unit, munit and toy: update it."),
         ({"format": 2}, "has format 2, newer than 1: update this program."),
         ({"layout": "paper"}, "has an unknown field 'layout'"),
         ({"dim": 8}, "does not fit its config.json"),

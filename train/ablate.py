@@ -12,7 +12,7 @@ from torch import Tensor
 
 from train.checkpointer import check_writable
 from train.command import Unprefixed, command
-from train.config import TrainConfig, presets
+from train.config import TrainConfig, UNITWeights, presets
 from train.data.batches import held_out_photos
 from train.data.source import DataError, find_data, list_photos
 from train.loop import train
@@ -92,7 +92,7 @@ def run_config(options: AblateConfig, name: str, seed: int) -> TrainConfig:
         paper.model, image_size=options.size, dim=options.dim, n_res=BLOCKS - variant.shared,
         n_res_shared=variant.shared,
     )  # fmt: skip
-    weights = paper.weights if variant.cycle else dataclasses.replace(paper.weights, cycle=0.0, cycle_kl=0.0)
+    weights = UNITWeights() if variant.cycle else UNITWeights(cycle=0.0, cycle_kl=0.0)  # its defaults are the paper's
     return paper.replace(
         model=model, weights=weights, d_dim=options.dim, d_layers=variant.d_layers, steps=options.steps,
         batch_size=options.batch_size, seed=seed, run_dir=options.run_dir / f"{name.replace(' ', '-')}-{seed}",

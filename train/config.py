@@ -20,6 +20,7 @@ from train.command import Unprefixed
 from unit.checkpoint import upgraded
 from unit.losses import GANLoss
 from unit.models import MODELS
+from unit.models.munit import MUNITConfig
 from unit.models.unit import UNITConfig
 
 ONE_OR_MORE, NOT_NEGATIVE = "it must be 1 or more", "it must be 0 or more"
@@ -136,6 +137,29 @@ class UNITWeights:
         check_weights(self)
 
 
+@dataclass(frozen=True)
+class MUNITWeights:
+    """Weights of MUNIT's terms (arXiv:1804.04732, section 3). They multiply means, not sums (see unit/losses.py)."""
+
+    gan: float = 1.0
+    """The adversarial term, for both players."""
+    recon: float = 10.0
+    """lambda_x: L1 of the reconstruction."""
+    style: float = 1.0
+    """lambda_s: L1 between the style that was drawn and that of the translation."""
+    content: float = 1.0
+    """lambda_c: L1 between the contents of photo and translation."""
+    cycle: float = 10.0
+    """L1 of a -> b -> a with the photo's own style; the paper's 10 for summer and winter, 0 for edges and photos."""
+    style_kl: float = 0.0
+    """Not the paper's: styles of photos follow the prior, so that those of examples can be drawn with."""
+    perceptual: float = 0.0
+    """Not the paper's: reconstructions should look alike to the frozen features, too. Helps against soft ones."""
+
+    def __post_init__(self) -> None:
+        check_weights(self)
+
+
 def check_weights(weights: object) -> None:
     """Raises ValueError unless all weights of a model's losses are numbers from 0 on."""
     rules = ((name, not_negative(weight), NOT_NEGATIVE) for name, weight in vars(weights).items())
@@ -244,11 +268,11 @@ class TrainConfig:
     data: Unprefixed[DataConfig]
     run_dir: Path = Path("runs/unit")
     """Folder of this run: checkpoints, log, grids. A run that is already there is resumed."""
-    model: UNITConfig = field(default_factory=UNITConfig)
+    model: tyro.conf.AvoidSubcommands[UNITConfig | MUNITConfig] = field(default_factory=UNITConfig)
     """The network. Its image_size is the side of the training crops."""
     init: str = ""
     """Folder or Hub repository whose weights the generator starts from; compact8 can grow from compact. Empty: anew."""
-    weights: UNITWeights = field(default_factory=UNITWeights)
+    weights: tyro.conf.AvoidSubcommands[UNITWeights | MUNITWeights] = field(default_factory=UNITWeights)
     """Weights of the loss terms."""
     discriminator: Unprefixed[DiscriminatorConfig] = field(default_factory=DiscriminatorConfig)
     optim: Unprefixed[OptimConfig] = field(default_factory=OptimConfig)
@@ -317,7 +341,10 @@ GROUPS: dict[str, type[Any]] = {
     "data": DataConfig, "discriminator": DiscriminatorConfig, "optim": OptimConfig, "engine": EngineConfig,
     "log": LogConfig, "hub": HubConfig,
 }  # fmt: skip
-WEIGHTS: dict[str, type[Any]] = {"unit": UNITWeights}  # by the name of the model, as in `unit.models.MODELS`
+WEIGHTS: dict[str, type[Any]] = {
+    "unit": UNITWeights,
+    "munit": MUNITWeights,
+}  # by the name of the model, as in `unit.models.MODELS`
 _OPTION = {"source": "data", "kind": "discriminator"}  # fields that are not called like their options
 
 
@@ -375,6 +402,26 @@ def presets(data: str) -> dict[str, tuple[str, TrainConfig]]:
                 discriminator=DiscriminatorConfig(kind="multiscale", gan_loss="lsgan"),
                 weights=UNITWeights(gan=3.0, kl=0.01, recon=10.0, cycle_kl=0.01, cycle=10.0),  # 1 for each of 3 scales
                 optim=OptimConfig(steps=1_000_000, schedule="step"),
+            ),
+        ),
+        "munit": (
+            "MUNIT as published in 2018: many translations of a photo, one for each style.",
+            TrainConfig(
+                data=DataConfig(data, batch_size=1),
+                model=MUNITConfig(layout="munit", image_size=256, dim=64, n_res=4, n_res_shared=0),
+                discriminator=DiscriminatorConfig(kind="multiscale", gan_loss="lsgan"),
+                weights=MUNITWeights(gan=3.0),  # 1 for each of 3 scales
+                optim=OptimConfig(steps=1_000_000, schedule="step"),
+            ),
+        ),
+        "munit-compact": (
+            "Ours: MUNIT that is light on a CPU, for aligned pictures; it can start from a refined8 UNIT (--init).",
+            TrainConfig(
+                data=DataConfig(data, batch_size=8, min_crop=0.8),
+                model=MUNITConfig(layout="munit-compact", image_size=128, aligned=True, dim=48),
+                discriminator=DiscriminatorConfig(zoom=0.85, real_negatives=True),
+                weights=MUNITWeights(recon=5.0, content=0.1, cycle=1.0, style_kl=0.1, perceptual=2.0),
+                optim=dataclasses.replace(light, ema=0.995),
             ),
         ),
     }

@@ -23,6 +23,7 @@ from unit.models.discriminator import (
     PatchDiscriminator,
     ProjectedDiscriminator,
 )
+from unit.models.munit import MUNIT
 from unit.models.unit import UNIT
 
 logger = logging.getLogger(__name__)
@@ -64,6 +65,9 @@ def random_projections(feature_projection: nn.Module) -> dict[str, nn.Module]:
 def start_from(source: str, model: Any) -> None:
     """Give `model` the weights of an exported one, grown if need be. Raises ValueError if it is not built alike."""
     other = load_pretrained(source)
+    if isinstance(other, UNIT) and isinstance(model, MUNIT):
+        start_styles(source, other, model)
+        return
     if (theirs := other.config.model) != (ours := model.config.model):
         raise ValueError(f"--init {source} is of the model {theirs!r}, and this run trains {ours!r}.")
     if not (isinstance(other, UNIT) and isinstance(model, UNIT)):
@@ -77,6 +81,26 @@ def start_from(source: str, model: Any) -> None:
         if theirs != ours:
             raise ValueError(f"--init {source} has {name} {theirs}, and this run {ours}: set --model to the same.")
     model.load_state_dict(weights)
+
+
+def start_styles(source: str, unit: UNIT, munit: MUNIT) -> None:
+    """Give a MUNIT the encoders and decoders of a UNIT. It begins as that, whatever the style, and without noise.
+
+    Raises ValueError unless the UNIT is of the layout that a munit-compact is made of, and of the same size.
+    """
+    theirs, ours = unit.config, munit.config
+    if (theirs.layout, ours.layout) != ("refined8", "munit-compact"):
+        raise ValueError(
+            f"--init {source} is a UNIT of layout {theirs.layout}, and this run trains {ours.layout}: "
+            "only munit-compact can start from a UNIT, and only from one of layout refined8."
+        )
+    for name in ("channels_a", "channels_b", "dim", "n_res", "n_res_shared"):
+        if getattr(theirs, name) != getattr(ours, name):
+            raise ValueError(
+                f"--init {source} has {name} {getattr(theirs, name)}, and this run {getattr(ours, name)}: "
+                "set --model to the same."
+            )
+    munit.load_state_dict(munit.state_dict() | unit.state_dict())
 
 
 def discriminators_from(source: str, feature_projection: nn.Module, discriminator: Discriminators) -> None:

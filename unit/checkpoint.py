@@ -35,6 +35,8 @@ _ALLOWED: dict[str, Sequence[int]] = {
     "dim": range(1, 1025),
     "n_res": range(65),
     "n_res_shared": range(65),
+    "style_dim": range(1, 1025),
+    "mlp_dim": range(1, 4097),
 }
 
 
@@ -142,7 +144,7 @@ def _read_config(path: Path, name: str) -> Any:
     if not isinstance(values, dict) or "model" not in values:
         raise CheckpointError(f'{where} is not of this program: it has no "model".')
     if (model := values["model"]) not in (names := list(MODELS)):
-        known = " and ".join(names)
+        known = " and ".join(filter(None, [", ".join(names[:-1]), names[-1]]))
         raise CheckpointError(f"{where} is of a model {str(model)[:40]!r}, and this program knows {known}: update it.")
     config_class, _ = MODELS[model]
     version = values.get("format", 1)

@@ -29,6 +29,15 @@ def gaussian_kl(mean: Tensor) -> Tensor:
     return mean.float().square().mean()
 
 
+def prior_moments(style: Tensor) -> Tensor:
+    """How far a batch of styles (N, S, 1, 1) is from N(0, I), by its first two moments: 0 where they agree. A scalar.
+
+    mean_k(E[s_k]^2 + (E[s_k^2] - 1)^2), each expectation over the batch.
+    """
+    s = style.float().flatten(1)
+    return (s.mean(0).square() + (s.square().mean(0) - 1).square()).mean()
+
+
 def chroma_distance(x_hat: Tensor, x: Tensor, side: int = 8) -> Tensor:
     """How different the colours of large regions are: 0 for equal ones and for any two grey pictures. A scalar.
 

@@ -21,10 +21,10 @@ OWN = ("data", "run_dir", "push_to", "push_every", "push_private")  # options of
 TEXT = """\
 <!-- Written by the program from {training_file} and {metrics_file}. For words of your own: train export --notes -->
 
-# UNIT: {domain_a} and {domain_b}
+# {name}
 
-Draws photos of *{domain_a}* as *{domain_b}* and back, with one latent space for both. It learnt from two piles of
-photos that are not paired ([arXiv:1703.00848](https://arxiv.org/abs/1703.00848)). Layout `{layout}`,
+{what} It learnt from two piles of
+photos that are not paired ([arXiv:{paper}](https://arxiv.org/abs/{paper})). Layout `{layout}`,
 {parameters:.1f} M parameters, fp16.
 {samples}
 ## How to load it
@@ -72,9 +72,9 @@ translator.translate("photo.jpg", "{domain_b}").save("{domain_b}.png")
 - It knows what its training photos show, {domain_a} and {domain_b} as in {data_link}, and translates anything else
   without a warning that it has never seen the like. Nobody has checked these photos for what or whom they leave out.
   What is common among them (a breed, a place, a light) appears too often, and what is rare comes out badly.
-- One photo has one translation: UNIT is unimodal, and noise in the latent changes little.
+{limit}
 - It was trained at {image_size} px. Objects much larger or smaller than in the training crops come out worse.
-- Its pictures are made up. It is no evidence of how anything looked or will look, and not for identifying persons,
+- Its pictures are made up. They are no evidence of how anything looked or will look, and not for identifying persons,
   animals or places, nor for passing a translation off as a photo.
 - Traces of single training photos may be found in the weights: where the photos are private, they should be too.
 
@@ -82,6 +82,20 @@ translator.translate("photo.jpg", "{domain_b}").save("{domain_b}.png")
 
 Of these weights: `{license}`. {terms}
 {notes}"""
+
+
+ABOUT = {  # by the name of the model: its name for people, its paper, what it does, and how varied that is
+    "unit": (
+        "UNIT", "1703.00848",
+        "Draws photos of *{a}* as *{b}* and back, with one latent space for both.",
+        "- One photo has one translation: UNIT is unimodal, and noise in the latent changes little.",
+    ),
+    "munit": (
+        "MUNIT", "1804.04732",
+        "Draws photos of *{a}* as *{b}* and back, each in many styles, with one space of contents for both.",
+        "- A style is of the whole picture. One that is taken from an example need not be just as in the example.",
+    ),
+}  # fmt: skip
 
 
 def write_card(folder: Path) -> None:
@@ -103,14 +117,15 @@ def card(training: Mapping[str, Any], metrics: Mapping[str, Any] | None = None, 
     """
     config = TrainConfig.from_saved(training["config"])
     data, model, optim = config.data.source, config.model, config.optim
-    name = f"UNIT: {model.domain_a} and {model.domain_b}"
+    kind, paper, what, limit = ABOUT[model.model]
+    name = f"{kind}: {model.domain_a} and {model.domain_b}"
     hours, photos = training["seconds"] / 3600, 2 * training["step"] * config.data.batch_size
     on_hub = data.removeprefix("hf:").partition("@")[0] if data.startswith("hf:") else None
     facts = ModelCardData(
         license=training["license"],
         library_name="pytorch",
         pipeline_tag="image-to-image",
-        tags=["unit", "image-to-image", "unpaired", "pytorch"],
+        tags=[model.model, "image-to-image", "unpaired", "pytorch"],
         datasets=[on_hub] if on_hub else None,
         model_name=name,
         eval_results=list(_eval_results(metrics)) if metrics else None,
@@ -122,6 +137,10 @@ def card(training: Mapping[str, Any], metrics: Mapping[str, Any] | None = None, 
     if training["license"] == UNKNOWN:
         terms = "Nobody has said on which terms they may be used: ask whoever trained them. " + terms
     said = {
+        "name": name,
+        "paper": paper,
+        "what": what.format(a=model.domain_a, b=model.domain_b),
+        "limit": limit,
         "notes": f"\n{training['notes'].strip()}\n" if training["notes"] else "",
         "blend": f"; {training['blend']}" if training.get("blend") else "",
         "of_all": f"in {optim.minutes:g} minutes" if optim.minutes else f"of {optim.steps:,}",
@@ -158,7 +177,8 @@ def command(config: TrainConfig) -> str:
             word for name in other for word in _option(name.replace("_", "-"), options[name])
         ]
 
-    ways = [(usual.model.layout != config.model.layout, words(name, usual)) for name, (_, usual) in presets("").items()]
+    alike = {name: usual for name, (_, usual) in presets("").items() if usual.model.model == config.model.model}
+    ways = [(usual.model.layout != config.model.layout, words(name, usual)) for name, usual in alike.items()]
     _, best = min(ways, key=lambda way: (way[0], len(way[1])))
     return "python -m train " + shlex.join(best)
 

@@ -20,8 +20,8 @@ from train.publish.card import SAMPLES, TRAINING, UNKNOWN, read_json, write_card
 from unit.checkpoint import DISCRIMINATORS, METRICS, WEIGHTS, save_pretrained, write_atomic
 from unit.hub import load_pretrained
 from unit.images import to_image
+from unit.models import MODELS
 from unit.models.protocol import Domain, Model
-from unit.models.unit import UNIT
 from unit.pipeline import Translator
 
 PHOTOS = 4  # of each domain in the grid
@@ -50,7 +50,8 @@ def export(
         raise ValueError(f"{run} holds no checkpoint yet; they are written every --save-every steps.")
     _, tensors, metadata = newest
     config = TrainConfig.from_saved(json.loads(metadata["config"]))
-    model = UNIT(config.model)
+    _, model_class = MODELS[config.model.model]
+    model: Model = model_class(config.model)
     model.load_state_dict({k.removeprefix("ema."): tensor for k, tensor in tensors.items() if k.startswith("ema.")})
     told = ""
     if blend:
@@ -70,7 +71,7 @@ def export(
     return folder
 
 
-def blended(model: UNIT, other: Model, share: float) -> dict[str, Tensor]:
+def blended(model: Model, other: Model, share: float) -> dict[str, Tensor]:
     """share * model + (1 - share) * other, weight by weight, of two networks of which one went on from the other.
 
     A model soup (Wortsman et al. 2022, arXiv:2203.05482): often better than either. Raises ValueError for a share that
@@ -86,7 +87,7 @@ def blended(model: UNIT, other: Model, share: float) -> dict[str, Tensor]:
 
 def write_checkpoint(
     folder: Path,
-    model: UNIT,
+    model: Model,
     metadata: Mapping[str, str],
     photos: tuple[Tensor, Tensor] | None,
     notes: str | None = None,
@@ -123,7 +124,7 @@ def write_checkpoint(
     write_card(folder)
 
 
-def sample_grid(model: UNIT, x_a: Tensor, x_b: Tensor) -> Image.Image:
+def sample_grid(model: Model, x_a: Tensor, x_b: Tensor) -> Image.Image:
     """A row a photo of each domain: x_a, x_ab, x_aba, x_b, x_ba, x_bab, and what they are above them.
 
     x_a, x_b: (N, C, H, W) in [-1, 1].

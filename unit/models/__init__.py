@@ -2,7 +2,13 @@
 
 from typing import Any
 
+from unit.models.munit import MUNIT, MUNITConfig
 from unit.models.unit import UNIT, UNITConfig
 
+__all__ = ["MODELS", "MUNIT", "UNIT", "MUNITConfig", "UNITConfig"]
+
 # By the name that config.json gives them: the class of the configuration, and that of the network it describes.
-MODELS: dict[str, tuple[type[Any], type[Any]]] = {"unit": (UNITConfig, UNIT)}
+MODELS: dict[str, tuple[type[Any], type[Any]]] = {
+    "unit": (UNITConfig, UNIT),
+    "munit": (MUNITConfig, MUNIT),
+}
