@@ -127,7 +127,7 @@ def test_command(checkpoint: Path, data: Path, tmp_path: Path, capsys: pytest.Ca
     command = ["evaluate", str(checkpoint), "--data", str(data), "--size", "32", *classes]
     assert main([*command[1:], "--seed", "3"]) == 0
     shown, bars = capsys.readouterr()
-    for step in ("reading testA", "reading trainB", "looking at testB", "drawing testA", "resampling FID"):
+    for step in ("reading testA", "reading trainB", "looking at testB", "translating testA", "resampling FID"):
         assert f"{step}:" in bars
     text = (checkpoint / "metrics.json").read_text()
     results = json.loads(text)

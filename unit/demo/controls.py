@@ -45,7 +45,7 @@ class Controls:
     def lay_out_ways(self) -> None:
         words = self.words
         gr.Markdown(words("## 1. Choose what to turn into what"))
-        gr.HTML(self.assets.style, elem_id="pictures")  # asked for by each visitor, for more may have been made by then
+        self.pictures = gr.HTML(self.assets.style(), elem_id="pictures")  # the page asks again for each visitor
         self.way = gr.Radio(
             self.way_choices(), value=self.first, label=words("What to turn into what"), show_label=False,
             container=False, elem_id="way", elem_classes=["tiles", "few" if len(self.service.models) <= 4 else "many"],

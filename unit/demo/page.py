@@ -122,6 +122,7 @@ class Page:
         self.redraw(result.strip.select(self.select, **back), show=False)
         self.redraw(result.undo.click(self.undo, **back), show=False)
 
+        demo.load(self.assets.style, None, controls.pictures, **QUICK)  # more pictures may have been made by then
         demo.load(None, None, controls.asked, js=f"() => ({SCRIPT})('{self.words.language}', '{CHINESE.path}')")
         wanted = [way, photo, controls.example, *self.variations.noise.values(), self.variations.strength]
         self.redraw(controls.asked.change(self.arrive, controls.asked, wanted, **QUICK), scroll=False)
