@@ -15,7 +15,6 @@ import signal
 import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from threading import Thread
 from typing import Any, NoReturn
 
 if os.environ.get("SPACES_ZERO_GPU"):  # on ZeroGPU `spaces` wants to be imported before torch
@@ -147,14 +146,12 @@ def with_made_up(service: DemoService, examples: Iterable[Example]) -> list[Exam
     return found
 
 
-def build_demo(
-    models: Mapping[str, Translator], checkpoints: Path = CHECKPOINTS, notice: Message | None = None,
-    prepare_all: bool = False,
-) -> PoliteBlocks:  # fmt: skip
-    """The page in every language, and its API, for at least one model.
+def page_assets(
+    models: Mapping[str, Translator], checkpoints: Path = CHECKPOINTS, notice: Message | None = None
+) -> PageAssets:
+    """What the page shows of at least one model. The first of the examples is translated already.
 
-    `checkpoints`: where those lie that are not of the Hub. `notice`: what to tell every visitor. `prepare_all`: whether
-    the examples are translated while the page is there already, and not only the first of them before it is.
+    `checkpoints`: where those lie that are not of the Hub. `notice`: what to tell every visitor.
     """
     service = DemoService(models)
     folders = {name: folder_of(name, checkpoints) for name in models}
@@ -162,14 +159,18 @@ def build_demo(
     assets = PageAssets(service, examples, "\n\n".join(filter(None, map(credits, folders.values()))), folders, notice)
     if examples and not zero.ON:  # the first run of a network is slow: this is it, so that no visitor's is
         assets.prepare(examples[0])
-        if prepare_all:
-            Thread(target=assets.prepare_all, daemon=True).start()
+    return assets
+
+
+def build_demo(assets: PageAssets) -> PoliteBlocks:
+    """The page in every language, and its API."""
+    service = assets.service
     with PoliteBlocks(title=head.NAME, analytics_enabled=False) as demo:
         Page(demo, service, ENGLISH, assets)
         add_api(service)
     with demo.route(CHINESE.name, CHINESE.path):
         Page(demo, service, CHINESE, assets)
-    ways = {name: list(service.directions(name)) for name in models}
+    ways = {name: list(service.directions(name)) for name in service.models}
     demo.app_settings = head.app_settings([ENGLISH, CHINESE], ways, functools.partial(example_pair, assets))
     demo.queue(max_size=32)
     return demo
@@ -209,18 +210,21 @@ def main() -> None:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit())  # what is tidied up at the end is tidied up then, too
     port = port_asked_for(os.environ.get("GRADIO_SERVER_PORT", ""))  # which is then not to be another
     with own_folder() as folder:
-        demo = build_demo(models, checkpoints, notice, prepare_all=True)
+        assets = page_assets(models, checkpoints, notice)
+        demo = build_demo(assets)
         forget_in(folder)
         try:
             with no_proxy():  # Gradio asks itself whether it answers
                 demo.launch(
                     theme=THEME, css=CSS, server_port=port, footer_links=["api"], max_file_size="30mb",
                     run_history=False, enable_monitoring=False, ssr_mode=False, show_error=False,
-                    favicon_path=head.ICON,
+                    favicon_path=head.ICON, prevent_thread_lock=True,
                     app_kwargs={"exception_handlers": {TypeError: misnamed}, **demo.app_settings},
                 )  # fmt: skip
         except OSError as error:  # the port is taken
             sys.exit(str(error))
+        with contextlib.nullcontext() if zero.ON else assets.preparing():
+            demo.block_thread()
 
 
 if __name__ == "__main__":

@@ -60,7 +60,7 @@ def elements(demo) -> dict[str, dict]:
 
 
 def test_the_page_of_one_model(seasons, tmp_path):
-    page = elements(app.build_demo({"seasons": seasons}, tmp_path))
+    page = elements(app.build_demo(app.page_assets({"seasons": seasons}, tmp_path)))
     assert set(ELEMENTS) <= set(page)
     assert "notice" not in page
     assert [label for label, _ in page["way"]["choices"]] == [TO_WINTER, TO_SUMMER]
@@ -71,7 +71,7 @@ def test_the_page_of_one_model(seasons, tmp_path):
 
 def test_the_page_of_two_models_offers_both(checkpoints):
     models, notice = app.find_models(checkpoints, [])
-    page = elements(app.build_demo(models, checkpoints, notice))
+    page = elements(app.build_demo(app.page_assets(models, checkpoints, notice)))
     assert [tuple(choice) for choice in page["way"]["choices"]] == [
         (TO_WINTER, f"seasons/{TO_WINTER}"), (TO_SUMMER, f"seasons/{TO_SUMMER}"),
         ("cat → dog", "zoo/cat → dog"), ("dog → cat", "zoo/dog → cat"),
@@ -80,7 +80,7 @@ def test_the_page_of_two_models_offers_both(checkpoints):
 
 
 def test_models_of_the_same_kinds_are_told_apart_by_their_names(seasons, tmp_path):
-    page = elements(app.build_demo({"one": seasons, "two": seasons}, tmp_path))
+    page = elements(app.build_demo(app.page_assets({"one": seasons, "two": seasons}, tmp_path)))
     labels = [label for label, _ in page["way"]["choices"]]
     assert labels == [f"{way} ({name})" for name in ("one", "two") for way in (TO_WINTER, TO_SUMMER)]
 

@@ -21,6 +21,7 @@ from unit.models import MODELS
 
 pytest_plugins = ["hub_server"]
 TINY = UNITConfig(dim=4, n_res=1, n_res_shared=2, domain_a="dog", domain_b="cat", channels_b=1, image_size=64)
+UNKNOWN = "config.json of {} is of a model 'drit', and this program knows unit and munit: update it."
 
 
 @pytest.fixture
@@ -117,7 +118,7 @@ def test_a_disk_that_fails_leaves_no_temporary_file(
         ({"domain_a": None}, "domain_a is 'None', and must be a text"),
         ({"domain_a": "../../summer"}, "domain_a is '../../summer', and must be a short name"),
         ({"domain_a": "winter"}, "gives both domains the name winter"),
-        ({"model": "munit"}, "config.json of seasons is of a model 'munit', and this program knows unit: update it."),
+        ({"model": "drit"}, UNKNOWN.format("seasons")),
         ({"model": ["unit"]}, "is of a model"),
         ({"format": 3}, "has format 3, newer than 2: update this program"),
         ({"format": 0}, "format is '0', and must be from 1 to 2"),
@@ -278,7 +279,7 @@ def test_models_of_the_hub(hub: Hub, clients: Clients, tiny_checkpoint: Path, tm
     filled("short", short=200)
     filled("bent", bent=1)
     filled("down", status=503)
-    filled("munit", {**files, "config.json": json.dumps({**config, "model": "munit"}).encode()})
+    filled("drit", {**files, "config.json": json.dumps({**config, "model": "drit"}).encode()})
     filled("weights", {"model.safetensors": files["model.safetensors"]})
     filled("card", {"README.md": b"# A card"})
     filled("empty", {})
@@ -296,7 +297,7 @@ def test_models_of_the_hub(hub: Hub, clients: Clients, tiny_checkpoint: Path, tm
         ("owner/bent", None): "model.safetensors of owner/bent arrived damaged and was thrown away: try again.",
         ("owner/bent", "main"): "summer",
         ("owner/down", None): DOWN.format("owner/down"),
-        ("owner/munit", None): "config.json of munit is of a model 'munit', and this program knows unit: update it.",
+        ("owner/drit", None): UNKNOWN.format("drit"),
         ("owner/weights", None): "owner/weights is not a checkpoint: it has no config.json.",
         ("owner/card", None): "owner/card is not a checkpoint: it has no config.json.",
         ("owner/empty", None): "owner/empty is not a checkpoint: it has no config.json.",

@@ -44,9 +44,8 @@ def read_on(demo, path: str) -> list[str]:
 @pytest.fixture(scope="module")
 def demo(checkpoints: Path):
     models, _ = app.find_models(checkpoints, [])
-    return app.build_demo(
-        models, checkpoints, Message("Could not load {missing} from the Hugging Face Hub.", {"missing": "a/b"})
-    )
+    notice = Message("Could not load {missing} from the Hugging Face Hub.", {"missing": "a/b"})
+    return app.build_demo(app.page_assets(models, checkpoints, notice))
 
 
 def test_every_text_of_the_page_is_translated(demo):

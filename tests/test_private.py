@@ -147,7 +147,8 @@ def test_uploads_and_results_are_gone_within_the_hour(checkpoints, photo, tmp_pa
     monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path / "files"))
     assert sum(inspect.signature(forget_in).parameters[name].default for name in ("every", "older")) <= 3600
     with own_folder() as folder:
-        demo = app.build_demo({"seasons": Translator.from_pretrained(checkpoints / "seasons")}, checkpoints)
+        models = {"seasons": Translator.from_pretrained(checkpoints / "seasons")}
+        demo = app.build_demo(app.page_assets(models, checkpoints))
         forget_in(folder, every=0.5)
 
         def files() -> set[Path]:

@@ -246,7 +246,7 @@ def test_what_was_edited_in_a_card_is_kept_through_several_pushes() -> None:
 @pytest.mark.parametrize(
     "there",
     [
-        marked(a_card(1)).replace("It is no evidence", "It is some evidence"),
+        marked(a_card(1)).replace("They are no evidence", "They are some evidence"),
         a_card(1),
         "# My model\n",
         marked(a_card(1)).replace('{"digest"', "{digest"),

@@ -3,10 +3,11 @@
 Every visitor begins with the same examples. What is made of them is made once, and remembered for all.
 """
 
+import contextlib
 import os
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from threading import Lock
+from threading import Event, Lock, Thread
 from typing import NamedTuple
 
 import gradio as gr
@@ -138,11 +139,27 @@ class PageAssets:
         self.pictures[example.key] = thumbnail(before, after), whole_thumbnail(after)
         self.prepared.add(example.key)
 
-    def prepare_all(self) -> None:
-        """All of them, in the order of the tiles: the first of each direction, then the others."""
+    @contextlib.contextmanager
+    def preparing(self) -> Iterator[None]:
+        """Meanwhile prepare all of them in the order of the tiles: the first of each direction, then the others.
+
+        At the end it waits for the one that is being translated: Python cannot end while a thread is within PyTorch.
+        """
         firsts = {(example.model, example.direction): example.key for example in reversed(self.examples.values())}
-        for example in sorted(self.examples.values(), key=lambda e: e.key not in firsts.values()):
-            self.prepare(example)
+        ending = Event()
+
+        def prepare_all() -> None:
+            for example in sorted(self.examples.values(), key=lambda e: e.key not in firsts.values()):
+                if not ending.is_set():
+                    self.prepare(example)
+
+        thread = Thread(target=prepare_all, daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            ending.set()
+            thread.join()
 
     def style(self) -> str:
         """CSS with the pictures of the tiles, and an accent colour for each model."""

@@ -12,7 +12,6 @@ import gradio as gr
 
 from unit.demo import texts
 from unit.demo.assets import PageAssets
-from unit.demo.before_after import WAITING
 from unit.demo.components import GRAINS
 from unit.demo.controls import Controls
 from unit.demo.events import for_people, only_if
@@ -144,7 +143,7 @@ class Page:
             named = {name: controls.settings[name] for name in ("photo", "example", "way")}
             mix, about, film = self.mix, self.about, self.film.walk
             fresh = [
-                controls.example, self.result.before_after, mix.drawn_in, mix.example_2, *mix.journey.shown,
+                controls.example, *self.result.early, mix.drawn_in, mix.example_2, *mix.journey.shown,
                 *film.shown, about.about, about.card, about.link_text,
             ]  # fmt: skip
             wait = self.settle_and_wait if show else self.settle
@@ -177,9 +176,7 @@ class Page:
     @for_people
     def settle_and_wait(self, **given: Any) -> dict[Any, Any]:
         """The same, while a result is on its way; of an example it may be there already."""
-        controls, ready = self.controls, self.result.ready(given["photo"], given["example"], given["way"])
-        coming = given["photo"] or controls.example_of(given["example"], given["way"])
-        return self.settle(**given) | {self.result.before_after: ready or (WAITING if coming else None)}
+        return self.settle(**given) | self.result.until_shown(**given)
 
     @for_people
     def pick(self, event: gr.SelectData, gallery: Any, history: History, **settings: Any) -> dict[Any, Any]:

@@ -7,7 +7,7 @@ from typing import Any
 import gradio as gr
 from PIL import Image
 
-from unit.demo.before_after import before_after, compared
+from unit.demo.before_after import WAITING, before_after, compared
 from unit.demo.components import cancel_button, download_button, no_download
 from unit.demo.controls import Controls
 from unit.demo.events import drawing, for_people, stoppable, warned
@@ -24,7 +24,7 @@ BOX = "3 / 2"  # the shape of the place that the result has, whatever its own is
 
 
 class ResultPanel:
-    """shown: all that `show` changes."""
+    """shown: all that `show` changes. early: what `until_shown` does."""
 
     def __init__(self, controls: Controls):
         self.controls, self.words = controls, controls.words
@@ -33,6 +33,7 @@ class ResultPanel:
             self.before_after, self.note, self.download, self.full, self.full_download, self.full_status, self.reuse,
             self.strip, self.history, self.taken,
         ]  # fmt: skip
+        self.early = [self.before_after, self.download]
         self.connect()
 
     def lay_out(self) -> None:
@@ -82,6 +83,15 @@ class ResultPanel:
         framed = assets.framed(shown)
         before, after = assets.result(framed)
         return self.pictures(before, after, framed.request)
+
+    def until_shown(self, photo: Any, example: Any, way: Any) -> dict[Any, Any]:
+        """While a result is on its way what was there stays. Of an example it may be there already, file and all."""
+        if pictures := self.ready(photo, example, way):
+            file = gr.DownloadButton(value=pictures["after"]["path"], interactive=True)
+            return {self.before_after: pictures, self.download: file}
+        if photo or self.controls.example_of(example, way):
+            return {self.before_after: WAITING}
+        return {self.before_after: None, self.download: no_download()}
 
     def connect(self) -> None:
         settings = self.controls.settings
