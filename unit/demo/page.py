@@ -151,9 +151,12 @@ class Page:
             marked = {**named, **controls.place, "face_of": controls.face_of}
             faces = [*controls.face_parts, controls.adjust]
             event = event.then(controls.new_face, outputs=faces, inputs_kwargs=marked, **QUICK)
-        if show:
+        listener = event.then
+        if show:  # what is wrong with a photo is told by the result alone, and nothing else is left of the one before
             event = self.result.redraw_on(event.then)
-        event = self.variations.redraw_on(event.then)
+            listener, shown = event.success, [self.variations.gallery, *self.both.shown, *self.mix.shown]
+            event.failure(lambda: [None] * len(shown), None, shown, **QUICK)
+        event = self.variations.redraw_on(listener)
         for name in self.drawn:
             self.redraw_if_open(name, event.then)
 

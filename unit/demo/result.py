@@ -96,7 +96,7 @@ class ResultPanel:
     def connect(self) -> None:
         settings = self.controls.settings
         self.inputs = {"history": self.history, **settings}
-        self.show_or_warn = warned(self.controls.if_photo(drawing(self, self.show)), lambda **_: self.no_results())
+        self.draw = self.controls.if_photo(drawing(self, self.show))
         show_full = warned(drawing(self, self.show_full), lambda **_: {self.full_status: ""})
         stoppable(self.full.click, self.full_cancel, show_full, settings, [self.full_status, self.full_download])
         self.side_by_side.click(self.take_picture, [self.history, self.made_with], self.taken, **SOON)
@@ -104,10 +104,11 @@ class ResultPanel:
         self.full_cancel.click(lambda: self.words("Stopped."), None, self.full_status, **QUICK)
 
     def redraw_on(self, listener: Any) -> Any:
-        """A result when `listener` says so, an event's `then`, say. Gives the event."""
-        return listener(
-            self.show_or_warn, outputs=self.shown, inputs_kwargs=self.inputs, **AT_ONCE
-        )  # fmt: skip
+        """A result when `listener` says so, an event's `then`, say. Gives the event, whose failure was one sentence."""
+        event = listener(self.draw, outputs=self.shown, inputs_kwargs=self.inputs, **AT_ONCE)
+        none = self.no_results()
+        event.failure(lambda: none, None, [*none], **QUICK)
+        return event
 
     @for_people
     def show(self, history: History, **settings: Any) -> dict[str, Any]:
