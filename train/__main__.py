@@ -12,6 +12,7 @@ COMMANDS = {  # command -> the module whose main it is, imported when it is aske
     "report": ("train.tools.report", "one HTML page of a run: curves, and grids over time"),
     "export": ("train.publish.export", "the averaged weights and a model card, as the app loads them"),
     "evaluate": ("train.eval.evaluate", "measure an exported model on held-out photos"),
+    "roles": ("train.eval.roles", "the five models that are in a UNIT, measured and shown"),
     "push": ("train.publish.push", "put an exported model on the Hugging Face Hub"),
     "stability": ("train.tools.stability", "whether the presets hold, from several seeds on a small budget"),
     "benchmark": ("train.tools.benchmark", "how much quicker a step is than its plain form"),
