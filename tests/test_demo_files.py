@@ -96,6 +96,24 @@ def test_what_draws_can_do_so_in_another_process(service, photo, trusted, monkey
     assert [caption for _, caption in variations] == [f"Variation {number}" for number in (1, 2, 3, 4)]
 
 
+def test_a_face_before_a_model_of_scenes_is_told_what_suits_it(service, photo, trusted):
+    cat = {**photo, "path": str(app.CHECKPOINTS / "cat2dog" / "examples" / "Chelsea.jpg")}
+    stream = {**photo, "path": str(app.CHECKPOINTS / "summer2winter" / "examples" / "forest-stream.jpg")}
+    better = "There is the face of a cat or a dog in it: cat → dog or dog → cat is made for those."
+
+    def says(given: dict[str, Any], service: DemoService, **others: Any) -> str:
+        result, settings = page_of(service).result, settings_of(given, **others)
+        return drawing(result, result.show)(history=History(), **settings)[result.note]
+
+    assert says(cat, service).endswith(better)
+    for told in (
+        says(stream, service),
+        says(cat, service, way="zoo/cat → dog"),
+        says(cat, DemoService({"seasons": service.models["seasons"]})),  # where nothing suits it
+    ):
+        assert "made for those" not in told
+
+
 @pytest.mark.parametrize("missing", [None, "", []])
 def test_nothing_is_made_of_what_is_not_there(missing):
     """Zero is a seed."""

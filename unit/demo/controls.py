@@ -16,8 +16,20 @@ from unit.demo.files import saved, uploaded
 from unit.demo.framed import Framed
 from unit.demo.i18n import Words
 from unit.demo.photo_box import photo_box
-from unit.demo.service import MAX_FACE, DemoService, Face, UploadedImage, UserError, brief, face_at, small
+from unit.demo.service import (
+    MAX_FACE,
+    DemoService,
+    Face,
+    TranslationRequest,
+    UploadedImage,
+    UserError,
+    brief,
+    face_at,
+    small,
+)  # fmt: skip
 from unit.faces import outline
+
+LARGE_FACE = 0.2  # of the shorter side: then the photo is of the animal, and not of the place
 
 
 class Controls:
@@ -124,6 +136,14 @@ class Controls:
         upload = self.upload(photo, example, way)
         face = face_at(across, down, side) if face_of == upload.path else None
         return Framed.of(self.service.request(upload, direction, model, face), not square)
+
+    def ways_for_faces(self, request: TranslationRequest) -> list[str]:
+        """What suits a photo better, as its tile says it: nothing, unless a model of scenes was given a large face."""
+        labels = {value: label for label, value in self.way_choices()}
+        ways = [labels[way] for way, (model, _) in self.ways.items() if self.service.of_faces(model)]
+        if not ways or request.translator.config.aligned:
+            return []
+        return ways if any(face.side >= LARGE_FACE for face in Face.all_found(request.upload.opened())) else []
 
     def if_photo(self, fn: Callable[..., Any]) -> Callable[..., Any]:
         """`fn`, run only if there is something to translate: nobody has to be told that they chose nothing yet."""

@@ -106,8 +106,7 @@ class ResultPanel:
     def redraw_on(self, listener: Any) -> Any:
         """A result when `listener` says so, an event's `then`, say. Gives the event, whose failure was one sentence."""
         event = listener(self.draw, outputs=self.shown, inputs_kwargs=self.inputs, **AT_ONCE)
-        none = self.no_results()
-        event.failure(lambda: none, None, [*none], **QUICK)
+        event.failure(self.no_results, None, self.shown, **QUICK)
         return event
 
     @for_people
@@ -157,7 +156,10 @@ class ResultPanel:
             )
         if photo is None:
             return words(EXAMPLE)
-        return words("Your photo is on the left, and on the right is what the model made up.")
+        said = words("Your photo is on the left, and on the right is what the model made up.")
+        if ways := self.controls.ways_for_faces(framed.request):
+            said += " " + words("There is the face of a cat or a dog in it: {ways} is made for those.", ways=ways)
+        return said
 
     @for_people
     def show_full(self, **settings: Any) -> Iterator[dict[str, Any]]:

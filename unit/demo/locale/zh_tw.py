@@ -167,6 +167,9 @@ TABLE = {
     "Your photo is on the left, and on the right is what the model made up.": (
         "左邊是您的照片，右邊是模型想像出來的樣子。"
     ),
+    "There is the face of a cat or a dog in it: {ways} is made for those.": (
+        "照片裡有貓或狗的臉：{ways}更適合這樣的照片。"
+    ),
     "No face was found here, so the middle of the photo was taken. Under “Adjust the face” you can tap the face; one "
     "seen from the front works best.": (
         "在這張照片裡沒有找到臉，所以取用正中央的部分。可以在「調整臉的位置」裡點一下臉；正面的臉效果最好。"
