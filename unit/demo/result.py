@@ -151,8 +151,8 @@ class ResultPanel:
         words, face = self.words, framed.request.face
         if face and face == Face.middle(framed.request.upload.opened()).rounded():
             return words(
-                "No face was found here, so the middle of the photo was taken. Under “Adjust the face” you can tap the "
-                "face; one seen from the front works best."
+                "No face was found here, so the middle of the photo was taken. Under “Adjust the face” you can drag "
+                "the square onto the face; one seen from the front works best."
             )
         if photo is None:
             return words(EXAMPLE)

@@ -149,8 +149,16 @@ TABLE = {
     "## 2. Bring a photo": "## 2. 加入一張照片",
     "Or take an example": "或選一個範例",
     "Adjust the face": "調整臉的位置",
-    "Tap the face to take": "請點一下要轉換的臉",
     "Your photo, with squares around the faces": "您的照片，臉上有方框",
+    "The square around the face": "框住臉的方框",
+    "Tap a face, or drag the square onto it; pull its corners to fit it. With the keyboard, arrows move it, and + "
+    "and − resize it.": (
+        "點一下臉，或把方框拖曳到臉上，再拉四個角調整大小。用鍵盤時，方向鍵可移動方框，+ 和 − 可調整大小。"
+    ),
+    "Take face {number}": "選第 {number} 張臉",
+    "The face: {across} % from the left, {down} % from the top, size {side} %": (
+        "臉的位置：與左緣的距離 {across}%，與上緣的距離 {down}%，大小 {side}%"
+    ),
     "Show only the square": "只顯示方框裡的部分",
     "Made up winter": "虛構的冬天",
     "Made up night": "虛構的夜晚",
@@ -167,9 +175,9 @@ TABLE = {
     "Your photo is on the left, and on the right is what the model made up.": (
         "左邊是您的照片，右邊是模型想像出來的樣子。"
     ),
-    "No face was found here, so the middle of the photo was taken. Under “Adjust the face” you can tap the face; one "
-    "seen from the front works best.": (
-        "在這張照片裡沒有找到臉，所以取用正中央的部分。可以在「調整臉的位置」裡點一下臉；正面的臉效果最好。"
+    "No face was found here, so the middle of the photo was taken. Under “Adjust the face” you can drag the square "
+    "onto the face; one seen from the front works best.": (
+        "在這張照片裡沒有找到臉，所以取用正中央的部分。可以在「調整臉的位置」裡把方框拖曳到臉上；正面的臉效果最好。"
     ),
     "{done} of {tiles} parts are done": "已完成 {done} 塊，共 {tiles} 塊",
     "Take it along": "帶走結果",
