@@ -286,7 +286,7 @@ def test_before_and_after_can_be_taken_along(page, photo, tmp_path):
         expect(page.locator("#taken")).to_have_text(says)
         with page.expect_download() as download:
             page.locator("#taken").click()
-        assert download.value.suggested_filename == f"photo-as-winter.{ending}"
+        assert download.value.suggested_filename == f"photo-winter-before-and-after.{ending}"
         download.value.save_as(tmp_path / f"taken.{ending}")
         with Image.open(tmp_path / f"taken.{ending}") as taken:
             assert taken.size == size
@@ -318,6 +318,40 @@ def test_the_full_resolution_can_be_cancelled(page, tmp_path):
     page.locator("#flip").click()  # the model is free again
     shows(page, "poster-summer.png")
     expect(page.locator("#full_download")).to_be_hidden()
+
+
+def test_what_is_downloaded_is_called_in_the_language_of_the_page(page, app_url, photo):
+    """In English, other tests look at the names as well."""
+    page.goto(f"{app_url}/zh-tw")
+    shows(page, "a-summer_meadow-winter.png")
+    assert downloaded(page, "#download") == "a-summer_meadow-變冬天.png"
+    upload(page, photo)
+    shows(page, "photo-winter.png")
+    assert downloaded(page, "#download") == "photo-變冬天.png"
+    page.locator("#full").click()
+    expect(page.locator("#full_download")).to_be_visible()
+    assert downloaded(page, "#full_download") == "photo-變冬天-完整解析度.png"
+    open_part(page, "帶走結果")
+    page.locator("#side_by_side").click()
+    expect(page.locator("#taken")).to_be_enabled()
+    assert downloaded(page, "#taken") == "photo-變冬天-轉換前後.jpg"
+    expect(variations(page).nth(2)).to_have_attribute("src", re.compile("photo-winter-2"))
+    page.locator("#gallery button").filter(has=page.locator("img")).nth(2).press("Enter")
+    shows(page, "photo-winter-2.png")
+    assert downloaded(page, "#download") == "photo-變冬天-2.png"
+    page.locator("#undo").click()
+    shows(page, "photo-winter.png")
+    assert downloaded(page, "#download") == "photo-變冬天.png"
+    open_tab(page, "變化影片")
+    expect(page.locator("#walk_download")).to_be_enabled()
+    assert downloaded(page, "#walk_download") == "photo-變冬天-變化影片.webp"
+    open_tab(page, "兩張照片的混合")
+    page.locator("#journey").click()
+    expect(page.locator("#journey_download")).to_be_enabled()
+    assert downloaded(page, "#journey_download") == "photo-混合影片.webp"
+    open_tab(page, "憑空生成")
+    page.locator("#pairs button").filter(has=page.locator("img")).first.click()
+    assert downloaded(page, "#pairs button[title=Download]") == "憑空生成-1-夏天.png"
 
 
 # ---- variations
@@ -427,7 +461,7 @@ def test_no_tab_is_ever_empty(page):
     page.locator("#flip").click()
     shows(page, "winter-lake-summer.png")
     open_tab(page, "Film of variations")
-    expect(page.locator("#walk_film img")).to_have_attribute("src", re.compile("winter-lake-summer-walk"))
+    expect(page.locator("#walk_film img")).to_have_attribute("src", re.compile("winter-lake-summer-film"))
     expect(page.get_by_test_id("toast-body")).to_have_count(0)
 
 
@@ -445,7 +479,7 @@ def test_a_film_of_variations_can_be_downloaded(page, photo, tmp_path):
     expect(page.locator("#walk_film img")).to_be_visible()
     with page.expect_download() as download:
         page.locator("#walk_download").click()
-    assert download.value.suggested_filename == "photo-winter-walk.webp"
+    assert download.value.suggested_filename == "photo-winter-film.webp"
     download.value.save_as(tmp_path / "walk.webp")
     with Image.open(tmp_path / "walk.webp") as film:
         assert (film.n_frames, film.info["loop"], film.size) == (24, 0, (123, 77))
@@ -471,7 +505,7 @@ def test_a_mix_of_two_photos_moves_live(page, photo, tmp_path):
     expect(page.locator("#domain").get_by_role("radio", name="summer")).to_be_checked()
     page.locator("#journey").click()
     expect(page.locator("#journey_film img")).to_be_visible()
-    assert downloaded(page, "#journey_download") == "photo-journey.webp"
+    assert downloaded(page, "#journey_download") == "photo-mix.webp"
 
 
 def test_pictures_from_noise_come_in_pairs(page):

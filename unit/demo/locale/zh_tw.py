@@ -86,7 +86,13 @@ TABLE = {
     "The result will appear here.": "結果會顯示在這裡。",
     "This result is no longer here.": "這個結果已經不在了。",
     "Results of this visit": "這次的結果",
-    "as-{domain}": "變{domain}",  # in the name of a file
+    # names of files
+    "{domain}": "變{domain}",
+    "full": "完整解析度",
+    "before-and-after": "轉換前後",
+    "film": "變化影片",
+    "mix": "混合影片",
+    "from-noise": "憑空生成",
     # results
     "Full resolution": "完整解析度",
     "Download in full resolution": "下載完整解析度的結果",
