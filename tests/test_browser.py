@@ -286,7 +286,7 @@ def test_before_and_after_can_be_taken_along(page, photo, tmp_path):
         expect(page.locator("#taken")).to_have_text(says)
         with page.expect_download() as download:
             page.locator("#taken").click()
-        assert download.value.suggested_filename == f"photo-as-winter.{ending}"
+        assert download.value.suggested_filename == f"photo-winter-before-and-after.{ending}"
         download.value.save_as(tmp_path / f"taken.{ending}")
         with Image.open(tmp_path / f"taken.{ending}") as taken:
             assert taken.size == size
@@ -318,6 +318,40 @@ def test_the_full_resolution_can_be_cancelled(page, tmp_path):
     page.locator("#flip").click()  # the model is free again
     shows(page, "poster-summer.png")
     expect(page.locator("#full_download")).to_be_hidden()
+
+
+def test_what_is_downloaded_is_called_in_the_language_of_the_page(page, app_url, photo):
+    """In English, other tests look at the names as well."""
+    page.goto(f"{app_url}/zh-tw")
+    shows(page, "a-summer_meadow-winter.png")
+    assert downloaded(page, "#download") == "a-summer_meadow-變冬天.png"
+    upload(page, photo)
+    shows(page, "photo-winter.png")
+    assert downloaded(page, "#download") == "photo-變冬天.png"
+    page.locator("#full").click()
+    expect(page.locator("#full_download")).to_be_visible()
+    assert downloaded(page, "#full_download") == "photo-變冬天-完整解析度.png"
+    open_part(page, "帶走結果")
+    page.locator("#side_by_side").click()
+    expect(page.locator("#taken")).to_be_enabled()
+    assert downloaded(page, "#taken") == "photo-變冬天-轉換前後.jpg"
+    expect(variations(page).nth(2)).to_have_attribute("src", re.compile("photo-winter-2"))
+    page.locator("#gallery button").filter(has=page.locator("img")).nth(2).press("Enter")
+    shows(page, "photo-winter-2.png")
+    assert downloaded(page, "#download") == "photo-變冬天-2.png"
+    page.locator("#undo").click()
+    shows(page, "photo-winter.png")
+    assert downloaded(page, "#download") == "photo-變冬天.png"
+    open_tab(page, "變化影片")
+    expect(page.locator("#walk_download")).to_be_enabled()
+    assert downloaded(page, "#walk_download") == "photo-變冬天-變化影片.webp"
+    open_tab(page, "兩張照片的混合")
+    page.locator("#journey").click()
+    expect(page.locator("#journey_download")).to_be_enabled()
+    assert downloaded(page, "#journey_download") == "photo-混合影片.webp"
+    open_tab(page, "憑空生成")
+    page.locator("#pairs button").filter(has=page.locator("img")).first.click()
+    assert downloaded(page, "#pairs button[title=Download]") == "憑空生成-1-夏天.png"
 
 
 # ---- variations
@@ -427,7 +461,7 @@ def test_no_tab_is_ever_empty(page):
     page.locator("#flip").click()
     shows(page, "winter-lake-summer.png")
     open_tab(page, "Film of variations")
-    expect(page.locator("#walk_film img")).to_have_attribute("src", re.compile("winter-lake-summer-walk"))
+    expect(page.locator("#walk_film img")).to_have_attribute("src", re.compile("winter-lake-summer-film"))
     expect(page.get_by_test_id("toast-body")).to_have_count(0)
 
 
@@ -445,7 +479,7 @@ def test_a_film_of_variations_can_be_downloaded(page, photo, tmp_path):
     expect(page.locator("#walk_film img")).to_be_visible()
     with page.expect_download() as download:
         page.locator("#walk_download").click()
-    assert download.value.suggested_filename == "photo-winter-walk.webp"
+    assert download.value.suggested_filename == "photo-winter-film.webp"
     download.value.save_as(tmp_path / "walk.webp")
     with Image.open(tmp_path / "walk.webp") as film:
         assert (film.n_frames, film.info["loop"], film.size) == (24, 0, (123, 77))
@@ -471,7 +505,7 @@ def test_a_mix_of_two_photos_moves_live(page, photo, tmp_path):
     expect(page.locator("#domain").get_by_role("radio", name="summer")).to_be_checked()
     page.locator("#journey").click()
     expect(page.locator("#journey_film img")).to_be_visible()
-    assert downloaded(page, "#journey_download") == "photo-journey.webp"
+    assert downloaded(page, "#journey_download") == "photo-mix.webp"
 
 
 def test_pictures_from_noise_come_in_pairs(page):
@@ -529,63 +563,105 @@ def test_a_bad_photo_for_a_model_of_faces_is_one_sentence(page, tmp_path):
         expect(page.locator(f"#{part}")).not_to_contain_text("Error")
 
 
+def place_of_face(page: Page) -> list[str]:
+    """What the sliders say."""
+    return [page.locator(f"#{name} input[type=number]").input_value() for name in ("across", "down", "side")]
+
+
+def drag_face(page: Page, right: float, down: float) -> None:
+    """The square from its middle, by shares of the photo as it is shown."""
+    square, stage = (page.locator(f"#face .{part}").bounding_box() for part in ("square", "stage"))
+    x, y = square["x"] + square["width"] / 2, square["y"] + square["height"] / 2
+    page.mouse.move(x, y)
+    page.mouse.down()
+    page.mouse.move(x + right * stage["width"], y + down * stage["height"], steps=5)
+    page.mouse.up()
+
+
 def test_a_face_is_marked_moved_and_put_back(page, tmp_path):
     expect(page.locator("#adjust")).to_be_hidden()
     way(page, "cat → dog").check()
     upload(page, write_photo(tmp_path / "pet.png", (300, 200)))
     shows(page, "pet-dog.png")
-    face = page.locator("#face img")
-    places = [page.locator(f"#{name} input[type=number]") for name in ("across", "down", "side")]
-    expect(face).to_be_visible()  # it opens by itself, for there is nothing to be found in a gradient
-    assert [place.input_value() for place in places] == ["50", "50", "100"]
+    square = page.locator("#face .square")
+    expect(square).to_be_visible()  # it opens by itself, for there is nothing to be found in a gradient
+    assert place_of_face(page) == ["50", "50", "100"]
     expect(page.locator("#note")).to_contain_text("No face was found")
     assert width_of(after(page)) == 300  # it is put back
     page.locator("#square input").check()
     page.wait_for_function("document.querySelector('#before_after img.after').naturalWidth === 200")
-    shown, marked = after(page).get_attribute("src"), face.get_attribute("src")
 
-    width, height = (face.bounding_box()[side] for side in ("width", "height"))  # the picture is in the middle of it
-    scale = min(width / 300, height / 200, 1)  # and not enlarged
-    face.click(position={"x": width / 2 - 0.25 * 300 * scale, "y": height / 2 + 0.25 * 200 * scale})
-    expect(face).not_to_have_attribute("src", marked)
+    shown, there = after(page).get_attribute("src"), square.bounding_box()
+    square.scroll_into_view_if_needed()
+    drag_face(page, -0.1, 0.5)  # downwards there is no room
     expect(after(page)).not_to_have_attribute("src", shown)
-    assert [float(place.input_value()) for place in places] == pytest.approx([25, 75, 100], abs=2)
+    assert place_of_face(page) == ["40", "50", "100"]
+    assert width_of(after(page)) == 200
 
-    shown, marked = after(page).get_attribute("src"), face.get_attribute("src")
+    shown = after(page).get_attribute("src")
     page.locator("#side input[type=range]").focus()
     page.keyboard.press("ArrowLeft")
-    expect(face).not_to_have_attribute("src", marked)
     expect(after(page)).not_to_have_attribute("src", shown)
     assert width_of(after(page)) == 198
+    assert square.bounding_box()["width"] == pytest.approx(0.99 * there["width"], abs=0.5)
+
+    shown = after(page).get_attribute("src")
+    square.focus()
+    for key in ("ArrowRight", "ArrowRight", "-"):
+        page.keyboard.press(key)
+    expect(after(page)).not_to_have_attribute("src", shown)
+    assert place_of_face(page) == ["42", "50", "97"]
+    assert width_of(after(page)) == 194
 
     page.locator("#square input").uncheck()
     page.wait_for_function("document.querySelector('#before_after img.after').naturalWidth === 300")
     assert before(page).get_attribute("src").endswith("/pet.png")
     page.locator("#full").click()
     expect(page.locator("#full_status")).to_contain_text("Done: 300 × 200 pixels")
+    page.locator("#undo").click()  # the square comes back to where it was
+    page.locator("#undo").click()
+    page.wait_for_function("document.querySelector('#before_after img.after').naturalWidth === 198")
+    expect(page.locator("#side input[type=number]")).to_have_value("99")
+    wide = "wide => Math.abs(document.querySelector('#face .square').offsetWidth - wide) <= 1"
+    page.wait_for_function(wide, arg=0.99 * there["width"])
 
 
-def test_a_found_face_is_tapped(page, tmp_path):
-    """Of two cats side by side, the other one."""
-    way(page, "cat → dog").check()
+@pytest.fixture
+def two_cats(tmp_path: Path) -> Path:
     cat = Image.open(Path(__file__).parent.parent / "checkpoints/cat2dog/examples/Chelsea.jpg")
     two = Image.new("RGB", (2 * cat.width, cat.height))
     two.paste(cat, (0, 0))
     two.paste(cat, (cat.width, 0))
     two.save(tmp_path / "two-cats.jpg")
-    upload(page, tmp_path / "two-cats.jpg")
+    return tmp_path / "two-cats.jpg"
+
+
+def test_a_found_face_is_tapped(page, two_cats):
+    """Of two cats side by side, the other one."""
+    way(page, "cat → dog").check()
+    upload(page, two_cats)
     shows(page, "two-cats-dog.png")
+    shown = after(page).get_attribute("src")
     expect(page.locator("#note")).to_contain_text("Your photo is on the left")
-    face = page.locator("#face img")
-    expect(face).to_be_visible()  # which of the two is for the visitor to say
-    across = page.locator("#across input[type=number]")
-    first = float(across.input_value())
-    width, height = (face.bounding_box()[side] for side in ("width", "height"))
-    scale = min(width / 640, height / (640 * two.height / two.width), 1)
-    other = first / 100 + (0.5 if first < 50 else -0.5)
-    face.click(position={"x": width / 2 + (other - 0.5) * 640 * scale, "y": height / 2})
-    expect(across).not_to_have_value(str(int(first)))
-    assert float(across.input_value()) == pytest.approx(100 * other, abs=6)
+    other = page.locator("#face").get_by_role("button", name=re.compile("Take face"))
+    expect(other).to_have_count(1)  # which of the two is for the visitor to say
+    first = float(page.locator("#across input[type=number]").input_value())
+    other.click()
+    expect(after(page)).not_to_have_attribute("src", shown)
+    across = float(page.locator("#across input[type=number]").input_value())
+    assert across == pytest.approx(first + (50 if first < 50 else -50), abs=6)
+    expect(other).to_have_count(1)  # the first one
+    other.press("Enter")
+    expect(after(page)).to_have_attribute("src", shown)
+
+
+def test_axe_finds_nothing_where_a_face_is_chosen(page, two_cats):
+    way(page, "cat → dog").check()
+    upload(page, two_cats)
+    shows(page, "two-cats-dog.png")
+    expect(page.locator("#face").get_by_role("button")).to_have_count(1)
+    expect(page.locator("#result_there img")).to_have_attribute("src", re.compile("two-cats-dog"))
+    assert violations(page) == []
 
 
 # ---- other ways in: camera, clipboard, links, languages, keys, fingers

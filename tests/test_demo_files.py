@@ -19,7 +19,7 @@ import app
 from unit.demo import zerogpu as zero
 from unit.demo.assets import Example, PageAssets, css_string
 from unit.demo.events import drawing, if_given, only_if
-from unit.demo.files import kept, own_folder, plain_name
+from unit.demo.files import kept, own_folder, plain_name, renamed
 from unit.demo.framed import Framed
 from unit.demo.i18n import CHINESE, ENGLISH
 from unit.demo.page import Page
@@ -265,3 +265,15 @@ def test_the_longest_names_of_photos_and_domains_are_saved(tmp_path, monkeypatch
     assert path.read_bytes() == b"picture"
     assert path.name.startswith("雪" * 50)
     assert path.suffix == ".jpg"
+
+
+def test_a_file_has_another_name_for_a_download(tmp_path, monkeypatch):
+    monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path))
+    first = kept(b"a picture", "photo-winter.png")
+    other = renamed(first, "photo-變冬天")
+    assert Path(other).name == "photo-變冬天.png"
+    assert Path(other).read_bytes() == b"a picture"
+    assert renamed(first, "photo-winter") == first
+    Path(first).unlink()
+    with pytest.raises(UserError, match="no longer here"):
+        renamed(first, "photo-變冬天")

@@ -7,7 +7,7 @@ faces of their training photos did.
 from typing import NamedTuple
 
 import numpy as np
-from PIL import Image, ImageDraw
+from PIL import Image
 
 from unit.finder import find_heads
 
@@ -110,23 +110,6 @@ def _at_the_rim(difference: np.ndarray, mask: np.ndarray) -> np.ndarray:
     colours = [smooth(np.ascontiguousarray(plane)) / total for plane in np.moveaxis(difference * weight, 2, 0)]
     size = (mask.shape[1], mask.shape[0])
     return np.stack([np.asarray(Image.fromarray(c).resize(size, Image.Resampling.BILINEAR)) for c in colours], 2)
-
-
-def outline(photo: Image.Image, box: Box, thin: bool = False) -> Image.Image:
-    """A new picture: the photo with a white line between black ones around what of the box lies in it.
-
-    One of them shows on any background, and all are as wide as the photo's size asks for. `thin`: a third as wide.
-    """
-    result = photo.copy()
-    draw = ImageDraw.Draw(result)
-    line = max(1, round(max(photo.size) / (900 if thin else 300)))
-    right, bottom = (min(first + box.side, length) - 1 for first, length in zip(box[:2], photo.size, strict=True))
-    left, top = max(box.left, 0), max(box.top, 0)
-    for inset, width, colour in ((0, 3 * line, "black"), (line, line, "white")):
-        corners = (left + inset, top + inset, right - inset, bottom - inset)
-        if corners[0] <= corners[2] and corners[1] <= corners[3]:  # else the box is too small for this line
-            draw.rectangle(corners, outline=colour, width=width)
-    return result
 
 
 def _mirrored(i: np.ndarray, length: int) -> np.ndarray:

@@ -7,11 +7,10 @@ from collections.abc import Callable
 from typing import Any
 
 import gradio as gr
-from PIL import Image
 
 from unit.demo.assets import Example, PageAssets
-from unit.demo.components import LOOK
 from unit.demo.events import for_people, only_if
+from unit.demo.face_box import face_box, faces_in, percents
 from unit.demo.files import saved, uploaded
 from unit.demo.framed import Framed
 from unit.demo.i18n import Words
@@ -26,8 +25,12 @@ from unit.demo.service import (
     brief,
     face_at,
     small,
-)  # fmt: skip
-from unit.faces import outline
+)
+
+# Both ways between the square on the photo and the three sliders, in the order of Controls.place.
+TO_SLIDERS = "({face, of}) => [face.across, face.down, face.side, of]"
+TO_SQUARE = """(shown, across, down, side) =>
+    shown?.photo ? [{...shown, face: {across, down, side}}, shown.of] : [null, ""]"""
 
 LARGE_FACE = 0.2  # of the shorter side: then the photo is of the animal, and not of the place
 
@@ -76,10 +79,7 @@ class Controls:
     def lay_out_face(self) -> None:
         words, visible = self.words, self.service.of_faces(None)
         with gr.Accordion(words("Adjust the face"), open=False, visible=visible, elem_id="adjust") as self.adjust:
-            self.face = gr.Image(
-                label=words("Tap the face to take"), alt_text=words("Your photo, with squares around the faces"),
-                height=260, elem_id="face", **LOOK | {"buttons": []},
-            )  # fmt: skip
+            self.face = face_box(words, "face")
             percent: dict[str, Any] = {"step": 1, "min_width": 90}
             self.side = gr.Slider(10, MAX_FACE, value=100, label=words("Size of the face"), elem_id="side", **percent)
             with gr.Row():
@@ -174,45 +174,22 @@ class Controls:
             upload = self.upload(photo, example, way)
             image = upload.opened()
             faces = [face.rounded() for face in Face.all_found(image)]
-            guess = face_at(**place) if face_of == upload.path else next(iter(faces), Face.middle(image).rounded())
+            known = face_of == upload.path
+            guess = face_at(**place) if known else next(iter(faces), Face.middle(image).rounded())
         except UserError:
             return none
+        sliders = {slider: percents(guess)[name] for name, slider in self.place.items()} | {self.face_of: upload.path}
+        alt = self.words("Your photo, with squares around the faces")
         return {
-            self.face: self.outlined(image, guess, faces),
+            self.face: faces_in(saved(small(image), upload.name), alt, upload.path, guess, faces),
             self.adjust: gr.Accordion(visible=True, open=bool(photo) and len(faces) != 1),
-            **self.placed(guess, upload),
+            **({} if known else sliders),  # what the visitor has moved meanwhile stays
         }
 
-    def placed(self, face: Face, upload: UploadedImage) -> dict[Any, Any]:
-        """The sliders for a face in a photo."""
-        shares = {self.across: face.across, self.down: face.down, self.side: face.side}
-        return {slider: round(100 * share) for slider, share in shares.items()} | {self.face_of: upload.path}
-
-    @for_people
-    def tap_face(self, event: gr.SelectData, photo: Any, example: Any, way: Any, side: Any) -> dict[Any, Any]:
-        """The square moves to where the photo was tapped: to the face that was found there, if there is one."""
-        image = self.upload(photo, example, way).opened()
-        faces = [face.rounded() for face in Face.all_found(image)]
-        width, height = small(image.copy()).size
-        x, y = event.index
-        face = next((face for face in faces if face.holds(x / width, y / height, image)), None)
-        if face is None:
-            face = face_at(round(100 * x / width), round(100 * y / height), side)
-        return self.marked(face, photo, example, way)
-
-    @for_people
-    def move_face(self, photo: Any, example: Any, way: Any, **place: Any) -> dict[Any, Any]:
-        return self.marked(face_at(**place), photo, example, way)
-
-    def marked(self, face: Face, photo: Any, example: Any, way: Any) -> dict[Any, Any]:
-        upload = self.upload(photo, example, way)
-        image = upload.opened()
-        return {self.face: self.outlined(image, face, Face.all_found(image)), **self.placed(face, upload)}
-
-    def outlined(self, image: Image.Image, face: Face, others: list[Face]) -> str:
-        """The photo with a square around the face, and thin ones around the others that were found."""
-        shown = small(image.copy())
-        for other in others:
-            if other != face:
-                shown = outline(shown, other.box(shown), thin=True)
-        return saved(outline(shown, face.box(shown)), "face")
+    def on_new_place(self, redraw: Callable[[Any], None]) -> None:
+        """The square and the sliders follow each other, and `redraw` gets the event in which one of them has moved."""
+        sliders = list(self.place.values())
+        redraw(self.face.input(None, self.face, [*sliders, self.face_of], js=TO_SLIDERS))
+        for slider in sliders:
+            follow = {"js": TO_SQUARE, "trigger_mode": "always_last"}
+            redraw(slider.input(None, [self.face, *sliders], [self.face, self.face_of], **follow))

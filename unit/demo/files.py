@@ -23,7 +23,7 @@ from PIL import Image
 
 from unit.checkpoint import write_atomic
 from unit.demo.i18n import Words
-from unit.demo.service import UploadedImage, UserError
+from unit.demo.service import GONE, UploadedImage, UserError
 from unit.demo.visualize import film
 from unit.formats import LONGEST
 from unit.system import short_name
@@ -101,6 +101,16 @@ def kept(data: bytes, name: str) -> str:
         logger.error("%s: %s", path, error)
         raise UserError("The server has no room for the result: please try again in some minutes.") from error
     return str(path.resolve())
+
+
+def renamed(path: str, name: str) -> str:
+    """The same file called `name`, with the ending it has, for a download."""
+    file = Path(path)
+    try:
+        data = file.read_bytes()
+    except OSError as error:
+        raise UserError(GONE) from error
+    return kept(data, f"{name}{file.suffix}")
 
 
 @contextlib.contextmanager

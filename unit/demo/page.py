@@ -102,17 +102,7 @@ class Page:
         reuse = result.reuse.click(self.use_result, outputs=[photo, way, controls.face_of], inputs_kwargs=used, **SOON)
         self.redraw(reuse)
 
-        pointed = {name: settings[name] for name in ("photo", "example", "way")}
-        moved = {
-            "fn": controls.move_face,
-            "outputs": controls.face_parts,
-            "inputs_kwargs": pointed | controls.place,
-            **SOON,
-        }
-        tapped = {"fn": controls.tap_face, "inputs_kwargs": pointed | {"side": controls.side}}
-        self.redraw(controls.face.select(**moved | tapped), settle=False)
-        for slider in controls.place.values():
-            self.redraw(slider.input(trigger_mode="always_last", **moved), settle=False)
+        controls.on_new_place(lambda event: self.redraw(event, settle=False, scroll=False))
         self.redraw(controls.square.input(None), settle=False)
 
         picked = {"gallery": self.variations.gallery, "history": result.history, **settings}

@@ -11,7 +11,7 @@ from unit.demo.before_after import WAITING, before_after, compared
 from unit.demo.components import cancel_button, download_button, no_download
 from unit.demo.controls import Controls
 from unit.demo.events import drawing, for_people, stoppable, warned
-from unit.demo.files import QUICK, RUN, SOON, saved, uploaded
+from unit.demo.files import QUICK, RUN, SOON, renamed, saved, uploaded
 from unit.demo.framed import Framed
 from unit.demo.service import Face, TranslationRequest, UploadedImage, UserError
 from unit.demo.share import download_name, saved_comparison, saved_gif
@@ -73,7 +73,8 @@ class ResultPanel:
         pictures = self.ready(None, None, controls.first)
         if not pictures:
             return {}
-        return {"before_after": pictures, "download": pictures["after"]["path"], "note": self.words(EXAMPLE)}
+        file = self.named(pictures["before"]["path"], pictures["after"]["path"], controls.first)
+        return {"before_after": pictures, "download": file, "note": self.words(EXAMPLE)}
 
     def ready(self, photo: Any, example: Any, way: Any) -> dict[str, Any]:
         """What the slider shows of an example that has been translated; else nothing."""
@@ -87,8 +88,8 @@ class ResultPanel:
     def until_shown(self, photo: Any, example: Any, way: Any) -> dict[Any, Any]:
         """While a result is on its way what was there stays. Of an example it may be there already, file and all."""
         if pictures := self.ready(photo, example, way):
-            file = gr.DownloadButton(value=pictures["after"]["path"], interactive=True)
-            return {self.before_after: pictures, self.download: file}
+            file = self.named(pictures["before"]["path"], pictures["after"]["path"], way)
+            return {self.before_after: pictures, self.download: gr.DownloadButton(value=file, interactive=True)}
         if photo or self.controls.example_of(example, way):
             return {self.before_after: WAITING}
         return {self.before_after: None, self.download: no_download()}
@@ -126,7 +127,7 @@ class ResultPanel:
         history = history.push(Result(before, after, pictures["after_alt"], made))
         return {
             "before_after": pictures,
-            "download": gr.DownloadButton(value=after, interactive=True),
+            "download": gr.DownloadButton(value=self.named(before, after, settings["way"], plain), interactive=True),
             "full": gr.Button(interactive=plain),  # of another it would be another picture
             "full_download": gr.DownloadButton(visible=False),
             "full_status": "",
@@ -151,8 +152,8 @@ class ResultPanel:
         words, face = self.words, framed.request.face
         if face and face == Face.middle(framed.request.upload.opened()).rounded():
             return words(
-                "No face was found here, so the middle of the photo was taken. Under “Adjust the face” you can tap the "
-                "face; one seen from the front works best."
+                "No face was found here, so the middle of the photo was taken. Under “Adjust the face” you can drag "
+                "the square onto the face; one seen from the front works best."
             )
         if photo is None:
             return words(EXAMPLE)
@@ -169,7 +170,7 @@ class ResultPanel:
         yield {"full_status": self.words("Reading the photo …"), "full_download": gr.DownloadButton(visible=False)}
         for step in request.full(framed.put_back):
             if isinstance(step, Image.Image):
-                file = saved(step, f"{request.name}-{request.target}-full")
+                file = saved(step, download_name(request.name, request.target, self.words, self.words("full")))
                 size = f"{step.width} × {step.height}"
             else:
                 done, tiles = step
@@ -196,9 +197,17 @@ class ResultPanel:
         result = history.current
         if result is None:
             raise UserError("Please add a photo first.")
-        model, direction = self.controls.chosen(result.settings["way"])
-        name = download_name(Path(result.before).stem, self.controls.service.target(direction, model), self.words)
+        name = self.name(result.before, result.settings["way"], self.words("before-and-after"))
         return UploadedImage(result.before, "").opened(), UploadedImage(result.after, "").opened(), name
+
+    def name(self, before: str, way: Any, *more: str) -> str:
+        """What a file of a result is called, of which `before` is the photo."""
+        model, direction = self.controls.chosen(way)
+        return download_name(Path(before).stem, self.controls.service.target(direction, model), self.words, *more)
+
+    def named(self, before: str, after: str, way: Any, plain: bool = True) -> str:
+        """The file of a result, called in the language of the page; a variation by its number besides."""
+        return renamed(after, self.name(before, way, *([] if plain else Path(after).stem.rpartition("-")[2:])))
 
     def file(self, path: str, says: str) -> gr.DownloadButton:
         return gr.DownloadButton(self.words(says), value=path, interactive=True)
@@ -209,10 +218,11 @@ class ResultPanel:
         if history.current is None:
             return back
         result, made = history.current, history.current.settings
+        file = self.named(result.before, result.after, made["way"], made["plain"])
         return back | {
             **{part: made[name] for name, part in self.controls.settings.items()},
             self.before_after: made["pictures"],
-            self.download: gr.DownloadButton(value=result.after, interactive=True),
+            self.download: gr.DownloadButton(value=file, interactive=True),
             self.full: gr.Button(interactive=made["plain"]),
             self.full_download: gr.DownloadButton(visible=False),
             self.full_status: "",

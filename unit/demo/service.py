@@ -94,12 +94,6 @@ class Face:
         """In whole percents, as sliders tell it."""
         return Face(round(100 * self.across) / 100, round(100 * self.down) / 100, max(10, round(100 * self.side)) / 100)
 
-    def holds(self, across: float, down: float, photo: Image.Image) -> bool:
-        """Whether a place in a photo, as shares of it, is within the square."""
-        width, height = photo.size
-        half = self.side * min(width, height) / 2
-        return abs(across - self.across) * width <= half and abs(down - self.down) * height <= half
-
     def box(self, photo: Image.Image) -> Box:
         width, height = photo.size
         return Box.around(self.across * width, self.down * height, self.side * min(width, height), photo.size)

@@ -16,15 +16,16 @@ STEPS, STEP, REST = 20, 50, 900  # pictures of one way across, and how many ms e
 WHITE = 255  # its place in the palette
 
 
-def download_name(photo: str, domain: str, words: Words) -> str:
-    """What the file of a result is called, without its ending: "chelsea-as-dog".
+def download_name(photo: str, domain: str, words: Words, *more: str) -> str:
+    """What the file of a result is called, without its ending: "chelsea-dog", and in Chinese "chelsea-變狗".
 
     Args:
         photo: the name of the photo's file, as the visitor's system has it.
         domain: what it was translated to.
         words: the language of the page.
+        more: what tells it from other files of that photo, in the same language.
     """
-    return f"{plain_name(photo)}-{words('as-{domain}', domain=domain)}"
+    return "-".join((plain_name(photo), words("{domain}", domain=domain), *more))
 
 
 def comparison(before: Image.Image, after: Image.Image, made_with: Words | None = None) -> Image.Image:

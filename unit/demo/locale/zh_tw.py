@@ -86,7 +86,13 @@ TABLE = {
     "The result will appear here.": "結果會顯示在這裡。",
     "This result is no longer here.": "這個結果已經不在了。",
     "Results of this visit": "這次的結果",
-    "as-{domain}": "變{domain}",  # in the name of a file
+    # names of files
+    "{domain}": "變{domain}",
+    "full": "完整解析度",
+    "before-and-after": "轉換前後",
+    "film": "變化影片",
+    "mix": "混合影片",
+    "from-noise": "憑空生成",
     # results
     "Full resolution": "完整解析度",
     "Download in full resolution": "下載完整解析度的結果",
@@ -149,8 +155,16 @@ TABLE = {
     "## 2. Bring a photo": "## 2. 加入一張照片",
     "Or take an example": "或選一個範例",
     "Adjust the face": "調整臉的位置",
-    "Tap the face to take": "請點一下要轉換的臉",
     "Your photo, with squares around the faces": "您的照片，臉上有方框",
+    "The square around the face": "框住臉的方框",
+    "Tap a face, or drag the square onto it; pull its corners to fit it. With the keyboard, arrows move it, and + "
+    "and − resize it.": (
+        "點一下臉，或把方框拖曳到臉上，再拉四個角調整大小。用鍵盤時，方向鍵可移動方框，+ 和 − 可調整大小。"
+    ),
+    "Take face {number}": "選第 {number} 張臉",
+    "The face: {across} % from the left, {down} % from the top, size {side} %": (
+        "臉的位置：與左緣的距離 {across}%，與上緣的距離 {down}%，大小 {side}%"
+    ),
     "Show only the square": "只顯示方框裡的部分",
     "Made up winter": "虛構的冬天",
     "Made up night": "虛構的夜晚",
@@ -170,9 +184,9 @@ TABLE = {
     "There is the face of a cat or a dog in it: {ways} is made for those.": (
         "照片裡有貓或狗的臉：{ways}更適合這樣的照片。"
     ),
-    "No face was found here, so the middle of the photo was taken. Under “Adjust the face” you can tap the face; one "
-    "seen from the front works best.": (
-        "在這張照片裡沒有找到臉，所以取用正中央的部分。可以在「調整臉的位置」裡點一下臉；正面的臉效果最好。"
+    "No face was found here, so the middle of the photo was taken. Under “Adjust the face” you can drag the square "
+    "onto the face; one seen from the front works best.": (
+        "在這張照片裡沒有找到臉，所以取用正中央的部分。可以在「調整臉的位置」裡把方框拖曳到臉上；正面的臉效果最好。"
     ),
     "{done} of {tiles} parts are done": "已完成 {done} 塊，共 {tiles} 塊",
     "Take it along": "帶走結果",

@@ -10,6 +10,7 @@ from unit.demo.components import FRAMES, PROGRESS, FilmPlace, filmed
 from unit.demo.controls import Controls
 from unit.demo.events import drawing, for_people, only_if, stoppable
 from unit.demo.service import noise
+from unit.demo.share import download_name
 from unit.pipeline import Sampling
 
 
@@ -39,4 +40,5 @@ class Film:
         chosen, framed = noise(temperature, grain, seed), self.controls.framed(**settings)
         request = framed.request
         steps = request.translator.walk(request.latent(), request.target, FRAMES, Sampling(**chosen))
-        yield from filmed(map(framed.finished, steps), FRAMES, f"{request.name}-{request.target}-walk", progress)
+        name = download_name(request.name, request.target, self.words, self.words("film"))
+        yield from filmed(map(framed.finished, steps), FRAMES, name, progress)

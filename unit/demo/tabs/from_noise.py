@@ -62,7 +62,7 @@ class FromNoise:
         with enough_memory():
             pairs = translator.sample(count, Sampling(**chosen), size=(NOISE_SIDE, NOISE_SIDE))
         return [
-            (saved(picture, f"from-noise-{i}-{domain}"), f"{i}: {self.words(domain)}")
+            (saved(picture, f"{self.words('from-noise')}-{i}-{self.words(domain)}"), f"{i}: {self.words(domain)}")
             for i, pair in enumerate(pairs, 1)
             for domain, picture in zip(translator.domains, pair, strict=True)
         ]

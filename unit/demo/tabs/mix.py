@@ -80,7 +80,7 @@ class Mix:
         request, here, there, domain = self.latents(photo_2, example_2, drawn_in, **settings)
         half = FRAMES // 2
         steps = (request.draw(domain, here.lerp(there, step / half)) for step in range(half + 1))
-        yield from filmed(steps, half + 1, f"{request.name}-journey", progress, and_back=True)
+        yield from filmed(steps, half + 1, f"{request.name}-{self.words('mix')}", progress, and_back=True)
 
     def latents(
         self, photo_2: Any, example_2: Any, drawn_in: Any, **settings: Any
