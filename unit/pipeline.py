@@ -28,6 +28,7 @@ OVERLAP = 256  # pixels: such tiles differ in colour, as their statistics do, an
 MAX_KEPT = 2**30  # bytes: the codes of two photos that are kept from picture to picture; larger ones are made anew
 
 Codes = Callable[[Window], Code]  # windows of a picture -> the code of what lies in them
+Style = tuple[float, ...]  # the few numbers that a model of many translations follows: eight of MUNIT's
 
 
 @dataclass(frozen=True)
@@ -39,16 +40,20 @@ class Sampling:
         grain: side of the squares that share one value of the noise, in latent pixels of 4 or 8 picture pixels.
         seed: of the noise; None draws a new one each time. Of pictures above 16 megapixels (at dim 32) fine noise is
             drawn square by square (see `unit.noise`).
-        style_image: a photo of the target domain whose style is followed, for models that have styles.
+        style_image: a photo of the target domain whose style is followed, for models that have styles. It is encoded
+            for each translation.
+        style: a style that is there already, of `Translator.encode_style` or `Translator.sample_style`: for many
+            photos that should come out alike. Noise is added to it, so at temperature 0 it is followed as it is.
 
     Raises:
-        ValueError: for a temperature below 0, a grain below 1 and a seed that does not fit in 64 bits.
+        ValueError: for a temperature below 0, a grain below 1, a seed that does not fit in 64 bits, and two styles.
     """
 
     temperature: float = 0.0
     grain: int = 1
     seed: int | None = None
     style_image: Photo | None = None
+    style: Style | None = None
 
     def __post_init__(self) -> None:
         if not 0 <= self.temperature < math.inf:
@@ -57,6 +62,8 @@ class Sampling:
             raise ValueError(f"grain is {self.grain}: it counts latent pixels, so it must be 1 or more")
         if self.seed is not None and not -(2**63) <= self.seed < 2**64:
             raise ValueError(f"seed is {self.seed}: it must fit in 64 bits")
+        if self.style_image is not None and self.style is not None:
+            raise ValueError("style_image and style contradict each other: leave out one")
 
     def generator(self) -> Generator:
         """A generator that starts at the seed, or somewhere new if there is none. It is on the CPU."""
@@ -86,6 +93,11 @@ class EncodedImage:
     @property
     def nbytes(self) -> int:
         return sum(part.nbytes for part in self.code if part is not None)
+
+    @property
+    def style(self) -> Style | None:
+        """What `Sampling.style` takes; None of a model that has no styles."""
+        return None if self.code.style is None else tuple(self.code.style.flatten().tolist())
 
     def lerp(self, other: "EncodedImage", t: float) -> "EncodedImage":
         """The point `t` of the way along the straight line to `other`; 0 is here, 1 is there.
@@ -157,6 +169,33 @@ class Translator:
         x = self._pad(photo, a)
         return EncodedImage(self._kept(x, a)(_all_of(x.shape)), a, x.crop, size)
 
+    @property
+    def has_styles(self) -> bool:
+        """Whether a photo has many translations here, one for each style."""
+        return self._one_pixel(Generator()).style is not None
+
+    def encode_style(self, image: Photo, domain: str) -> Style:
+        """The style of a photo of `domain`, to translate other photos into. The photo is prepared as all photos are.
+
+        One that is too large to be looked at as a whole (see `max_tile`) is scaled down first. Raises ValueError for an
+        unknown domain and for a model that has no styles.
+        """
+        self._check_styles()
+        photo, side = load_image(image), max_tile(self.config)
+        style = self.encode(ImageOps.contain(photo, (side, side)) if max(photo.size) > side else photo, domain).style
+        assert style is not None
+        return style
+
+    def sample_style(self, seed: int | None = None) -> Style:
+        """A random style of the prior, which `Sampling(1, seed=seed)` has too. seed None: a new one each time.
+
+        Raises ValueError for a model that has no styles.
+        """
+        self._check_styles()
+        style = self._one_pixel(Sampling(seed=seed).generator()).style
+        assert style is not None
+        return tuple(style.flatten().tolist())
+
     @torch.inference_mode()
     def decode(self, encoded: EncodedImage, target: str, sampling: Sampling = MEAN) -> Image.Image:
         """A code drawn in `target`, which may be either domain: the other one translates, its own reconstructs.
@@ -194,7 +233,7 @@ class Translator:
     def translate(self, image: Photo, target: str, sampling: Sampling = MEAN) -> Image.Image:
         """A photo of the other domain, drawn in `target`.
 
-        Raises ValueError for an unknown domain, and for a style image where the model has no styles.
+        Raises ValueError for an unknown domain, and for a style where the model has no styles.
         """
         return self.draw(image, target, sampling).finish()
 
@@ -338,10 +377,8 @@ class Translator:
 
         Otherwise each picture encodes them again, in the tiles that `translate` takes.
         """
-        one_pixel = self._model.noise((1, 1), Generator(), 1)(
-            _all_of((1, 1))
-        ).content  # has as many channels as the code
-        size = 2 * one_pixel.numel() * math.prod(self._latent_shape(x.shape)) * self.dtype.itemsize
+        channels = self._one_pixel(Generator()).content.numel()
+        size = 2 * channels * math.prod(self._latent_shape(x.shape)) * self.dtype.itemsize
         whole = self._radius is not None or math.prod(x.shape) <= max_tile(self.config) ** 2
         return self._kept(x, a) if whole and size <= MAX_KEPT else lambda seen: self._infer(x, seen, a)
 
@@ -417,14 +454,24 @@ class Translator:
         return code if a == b and style is None else code._replace(style=style)
 
     def _style(self, sampling: Sampling, b: Domain) -> Tensor | None:
-        """The style of the photo that is to be followed, if there is one."""
-        if sampling.style_image is None:
+        """The style that is to be followed, (1, S, 1, 1), if there is one."""
+        style = sampling.style
+        if sampling.style_image is not None:
+            style = self.encode_style(sampling.style_image, self.config.domains[b == "b"])
+        if style is None:
             return None
-        photo, _ = self._photo(sampling.style_image)
-        x = self._pad(photo, b)
-        if (style := self._infer(x, _all_of(x.shape), b).style) is None:
-            raise ValueError("this model has no styles that could follow a photo: leave style_image out")
-        return style
+        self._check_styles()
+        if len(style) != (wanted := len(self.sample_style(0))):
+            raise ValueError(f"a style of this model is {wanted} numbers, and this one {len(style)}")
+        return self._send(torch.tensor(style).view(1, -1, 1, 1))
+
+    def _check_styles(self) -> None:
+        if not self.has_styles:
+            raise ValueError("this model has no styles: leave the style out")
+
+    def _one_pixel(self, generator: Generator) -> Code:
+        """Noise of the smallest photo: it has the channels of every code and, of a model of styles, a style."""
+        return self._model.noise((1, 1), generator, 1)(_all_of((1, 1)))
 
     def _latent(self, window: Window) -> Window:
         rows, columns = (slice(s.start // self.config.downsampling, s.stop // self.config.downsampling) for s in window)

@@ -5,6 +5,8 @@ examples:
   python -m unit translate photos more/*.jpg --to winter -o winter_photos --format webp --quality 80
   python -m unit translate garden.jpg --to winter -o out --temperature 1 --grain 8 --seed 3
   python -m unit translate cat.jpg --to dog -o dog.png
+  python -m unit translate cats --to dog --style rex.jpg -o dogs_like_rex
+  python -m unit translate cat.jpg --to dog --styles 8 -o eight_dogs
   torchrun --nproc-per-node 8 -m unit translate photos --to winter -o winter_photos
   python -m unit sample --model checkpoints/summer2winter --count 4 -o pairs
   python -m unit interpolate one.jpg two.jpg --to winter -o steps

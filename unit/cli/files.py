@@ -49,6 +49,17 @@ def jobs(inputs: Sequence[Path], output: Path, kind: str | None = None) -> list[
     return [(source, target) for target, source in jobs.items()]
 
 
+def in_styles(jobs: Sequence[tuple[Path, Path]], styles: int | None) -> list[tuple[Path, Path, int]]:
+    """Every picture, a file, and the number of the style in it: one file of each, or one in each of so many styles."""
+    if styles is None:
+        return [(source, output, 0) for source, output in jobs]
+    return [
+        (source, output.with_name(short_name(output.stem, f"_style_{style + 1}{output.suffix}")), style)
+        for source, output in jobs
+        for style in range(styles)
+    ]
+
+
 def _pictures(inputs: Sequence[Path], output: Path) -> Iterator[tuple[Path, Path]]:
     """Files as they are, and all pictures below folders, each with the path it keeps in the output."""
     for source in inputs:

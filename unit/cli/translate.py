@@ -4,7 +4,7 @@ import contextlib
 import errno
 import hashlib
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated
 
@@ -14,7 +14,7 @@ from tyro.conf import Positional
 
 from unit.checkpoint import CONFIG, WEIGHTS
 from unit.cli.errors import FAILURES, UsageError, one_line
-from unit.cli.files import check_result, check_writable, finished, identity, jobs, names_file, save, sweep
+from unit.cli.files import check_result, check_writable, finished, identity, in_styles, jobs, names_file, save, sweep
 from unit.cli.options import (
     Count,
     Flag,
@@ -27,6 +27,7 @@ from unit.cli.options import (
     Seed,
     Target,
     check_format,
+    count,
     default_model,
     help_of,
     load_translator,
@@ -57,6 +58,11 @@ class Translate:
       --again draws all of them. To tell, a result ends with a checksum of what it was made from; it holds nothing else
       of the photo but its pixels. A result that -o names itself (-o garden.png) is always made.
 
+    styles:
+      Some models have many translations for a photo, one for each style. Without --style and --styles they take the
+      mean style. --style follows an example, and an album comes out alike. --styles 8 makes cat_style_1.jpg to
+      cat_style_8.jpg of cat.jpg, in the same eight styles for every photo; --seed names the first, 0 if it is left out.
+
     many processes:
       Started by torchrun, accelerate launch or srun, or with RANK and WORLD_SIZE set by hand, each process draws its
       share of the photos, on the GPU that LOCAL_RANK says. A seed means the same results however many processes there
@@ -77,6 +83,10 @@ class Translate:
     grain: Count = 1
     """Size of the noise in latent pixels."""
     seed: Seed = None
+    style: Annotated[Path | None, words(Path, "FILE"), help_of(default="the mean style")] = None
+    """A picture of the target domain, whose style all photos get; for models that have styles."""
+    styles: Annotated[int | None, words(count, "INT"), help_of(default="one result of each photo")] = None
+    """Number of random styles of each photo, one file each; for models that have styles."""
     face: Flag = False
     """Translate only the face of a cat or dog, in its place; the middle, where none is found. Without --face and
     --no-face, a face is looked for if the model is of faces, and the whole photo is translated where none is found."""
@@ -92,9 +102,9 @@ class Translate:
     def run(self) -> int:
         self._check_words()
         rank, world, local = process()
-        sampling = Sampling(self.temperature, self.grain, self.seed)
-        all_jobs = jobs(self.input, self.output, self.format)
-        inputs = {identity(source) for source, _ in all_jobs}  # of all processes, none of which may overwrite them
+        all_jobs = in_styles(jobs(self.input, self.output, self.format), self.styles)
+        inputs = {identity(source) for source, *_ in all_jobs}  # of all processes, none of which may overwrite them
+        inputs |= {identity(self.style)} if self.style else set()
         share = all_jobs[rank::world]
         named = all_jobs[0][1] == self.output
         drawn, failed, full = 0, 0, False
@@ -103,17 +113,27 @@ class Translate:
             check_writable(self.output.parent if named else self.output)
             if self.face and not translator.config.aligned:
                 raise UsageError("this model translates whole photos, not faces: leave out --face.")
+            if (self.style or self.styles) and not translator.has_styles:
+                raise UsageError(f"this model has no styles: leave out --style{'' if self.style else 's'}.")
             of_faces = translator.config.aligned and not self.no_face
+            samplings = self._samplings(translator, of_faces)
             settings = self._settings(of_faces)
-            sweep({output for _, output in share})
-            todo = [job for job in share if named or self.again or not self._is_drawn(*job, settings)]
-            for source, output in tqdm(todo, unit="photo", disable=rank > 0 or None):  # None: no bar if nobody watches
+            sweep({output for _, output, _ in share})
+            todo = [
+                (source, output, style)
+                for source, output, style in share
+                if named or self.again or not self._is_drawn(source, output, settings[style])
+            ]
+            no_bar = rank > 0 or None  # None: no bar if nobody watches
+            for source, output, style in tqdm(todo, unit="photo", disable=no_bar):
                 if told:
                     break
                 try:
                     check_result(output, inputs)
-                    picture = self._translation(translator, source, output.suffix, sampling, of_faces, quiet=rank > 0)
-                    save(picture, output, self.quality, b"" if named else self._mark(source, output, settings))
+                    picture = self._translation(
+                        translator, source, output.suffix, samplings[style], of_faces, quiet=rank > 0
+                    )
+                    save(picture, output, self.quality, b"" if named else self._mark(source, output, settings[style]))
                     drawn += 1
                 except FAILURES as error:
                     failed += 1
@@ -150,6 +170,10 @@ class Translate:
             raise UsageError("the following arguments are required: the pictures or folders to translate.")
         if self.face and self.no_face:
             raise UsageError("--face and --no-face contradict each other: leave out one.")
+        if self.style and self.styles:
+            raise UsageError("--style and --styles contradict each other: leave out one.")
+        if self.styles and names_file(self.output):
+            raise UsageError(f"-o {self.output} is one file, and --styles makes several: name a folder.")
         check_format(self.output, self.format, self.quality, self.output.suffix if names_file(self.output) else "")
 
     def _face(self, photo: Image.Image, source: Path) -> Box | None:
@@ -160,14 +184,34 @@ class Translate:
         tqdm.write(f"{source}: no face was found, so {part} of it is taken", file=sys.stderr)
         return centred(photo.size) if self.face else None
 
-    def _settings(self, of_faces: bool) -> bytes:
-        """A checksum of all but the photo that decides what is drawn."""
+    def _samplings(self, translator: Translator, of_faces: bool) -> list[Sampling]:
+        """What is drawn of each photo: one translation, or one in each style. Raises ImageError for a bad example."""
+        sampling = Sampling(self.temperature, self.grain, self.seed)
+        if self.styles:
+            return [replace(sampling, style=translator.sample_style(seed)) for seed in self._style_seeds()]
+        if self.style is None:
+            return [sampling]
+        example = load_image(self.style)
+        box = self._face(example, self.style) if of_faces else None
+        style = translator.encode_style(crop_box(example, box) if box else example, self.to)
+        return [replace(sampling, style=style)]
+
+    def _style_seeds(self) -> range:
+        first = self.seed or 0
+        return range(first, first + (self.styles or 0))
+
+    def _settings(self, of_faces: bool) -> list[bytes]:
+        """A checksum, for each of the samplings, of all but the photo that decides what is drawn."""
         noise = (self.temperature, self.grain, self.seed) if self.temperature else None
         digest = hashlib.blake2b(repr((self.to, noise, *["face"] * of_faces, *["always"] * self.face)).encode())
         folder = find_checkpoint(self.model or default_model(self.to), revision=self.revision)
         for name in (CONFIG, WEIGHTS):
             digest.update((folder / name).read_bytes())
-        return digest.digest()
+        if self.style:
+            digest.update(b"style" + self.style.read_bytes())
+        if not self.styles:
+            return [digest.digest()]
+        return [hashlib.blake2b(digest.digest() + repr(seed).encode()).digest() for seed in self._style_seeds()]
 
     def _mark(self, source: Path, output: Path, settings: bytes) -> bytes:
         """What a drawing ends with: a checksum of photo and settings, 32 characters that tell nothing of either."""

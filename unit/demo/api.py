@@ -32,9 +32,14 @@ def add_api(service: DemoService) -> None:
     @for_programs
     def translate(
         image: gr.FileData, direction: str, model: str = service.default, temperature: float = 0.0, grain: int = 1,
-        seed: int = 0, put_back: bool = False,
+        seed: int = 0, put_back: bool = False, style_seed: int | None = None, style_image: gr.FileData | None = None,
     ) -> Iterator[gr.FileData | None]:  # fmt: skip
-        chosen, request = noise(temperature, grain, seed), service.request(uploaded(image), direction, model)
+        if style_seed is not None and style_image is not None:
+            raise UserError("style_seed and style_image contradict each other: leave out one.")
+        chosen, example = noise(temperature, grain, seed), None if style_image is None else uploaded(style_image)
+        request = service.request(uploaded(image), direction, model, example=example)
+        if style_seed is not None:
+            chosen["style"] = service.style(style_seed, model)
         for step in request.full(put_back, **chosen):
             if isinstance(step, Image.Image):
                 yield gr.FileData(path=saved(step, f"{request.name}-{request.target}"))
@@ -91,7 +96,8 @@ def add_api(service: DemoService) -> None:
         translate: "Draw a photo in the other domain, as a picture of the photo's size: a PNG, or of more than "
         f"{LOSSLESS // 10**6} million pixels a JPEG. Directions: {ways}. Temperature 0 to {MAX_TEMPERATURE} (0: no "
         f"noise, the seed changes nothing), grain 1 to {MAX_GRAIN}. A model of faces draws the face it finds, and with "
-        "put_back puts it back into the photo.",
+        "put_back puts it back into the photo. A model that has styles follows a photo of the domain it draws in, "
+        "style_image, or a random style, style_seed.",
         sample: f"Draw a photo `count` times (1 to {MAX_COUNT}) with noise in the latent, from the seeds seed, "
         f"seed + 1, ..., as {small}.",
         interpolate: f"Draw `steps` (2 to {MAX_STEPS}) points of the line between two photos in the shared latent, "

@@ -49,11 +49,12 @@ class Controls:
         self.lay_out_ways()
         self.lay_out_photo()
         self.lay_out_face()
+        self.lay_out_style()
         self.asked = gr.Textbox(visible="hidden", elem_id="asked")  # what the link asks for that brought the visitor
         self.place: dict[str, Any] = {"across": self.across, "down": self.down, "side": self.side}
         self.settings: dict[str, Any] = {
             "photo": self.photo, "example": self.example, "way": self.way, **self.place, "face_of": self.face_of,
-            "square": self.square,
+            "square": self.square, "style_image": self.style_image,
         }  # fmt: skip
         self.face_parts = [self.face, *self.place.values(), self.face_of]
 
@@ -88,6 +89,11 @@ class Controls:
             self.square = gr.Checkbox(False, label=words("Show only the square"), elem_id="square")
             self.face_of = gr.Textbox(visible="hidden", elem_id="face_of")  # the photo that the three sliders are about
 
+    def lay_out_style(self) -> None:
+        """For models that have styles: a photo of what is to come out, whose style is followed."""
+        with gr.Column(visible=self.has_styles(self.first), elem_id="style") as self.style:
+            self.style_image = photo_box(self.words, "Make it look like this one", "style_image", height=140)
+
     # What there is to choose from, in the language of the page.
 
     def way_choices(self) -> list[tuple[str, str]]:
@@ -114,6 +120,9 @@ class Controls:
             )
         return self.ways[way]
 
+    def has_styles(self, way: Any) -> bool:
+        return self.service.has_styles(self.chosen(way)[0])
+
     def flipped(self, way: Any) -> str:
         """The other way round."""
         model, direction = self.chosen(way)
@@ -129,13 +138,15 @@ class Controls:
         return shown.upload if shown else uploaded(photo)
 
     def framed(
-        self, photo: Any, example: Any, way: Any, across: Any, down: Any, side: Any, face_of: Any, square: Any
-    ) -> Framed:
+        self, photo: Any, example: Any, way: Any, across: Any, down: Any, side: Any, face_of: Any, square: Any,
+        style_image: Any = None,
+    ) -> Framed:  # fmt: skip
         """What the settings ask for. A face that was marked in another photo is none of this one."""
         model, direction = self.chosen(way)
         upload = self.upload(photo, example, way)
         face = face_at(across, down, side) if face_of == upload.path else None
-        return Framed.of(self.service.request(upload, direction, model, face), not square)
+        style = uploaded(style_image) if style_image and self.has_styles(way) else None
+        return Framed.of(self.service.request(upload, direction, model, face, style), not square)
 
     def ways_for_faces(self, request: TranslationRequest) -> list[str]:
         """What suits a photo better, as its tile says it: nothing, unless a model of scenes was given a large face."""
@@ -158,7 +169,10 @@ class Controls:
     def settle(self, photo: Any, example: Any, way: Any) -> dict[Any, Any]:
         """Another photo or another way: its examples, of which one is chosen where the visitor has no photo."""
         shown, choices = None if photo else self.example_of(example, way), self.example_choices(way)
-        return {self.example: gr.Radio(choices, value=shown.key if shown else None, visible=bool(choices))}
+        return {
+            self.example: gr.Radio(choices, value=shown.key if shown else None, visible=bool(choices)),
+            self.style: gr.Column(visible=self.has_styles(way)),
+        }
 
     @for_people
     def new_face(self, photo: Any, example: Any, way: Any, face_of: Any, **place: Any) -> dict[Any, Any]:

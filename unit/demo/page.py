@@ -104,6 +104,9 @@ class Page:
 
         controls.on_new_place(lambda event: self.redraw(event, settle=False, scroll=False))
         self.redraw(controls.square.input(None), settle=False)
+        self.redraw(controls.style_image.input(None, trigger_mode="always_last"), settle=False)
+        for turned in (way.input, result.flip.click, result.reuse.click):  # the example is none of the other kind
+            turned(None, None, controls.style_image, js="() => null")
 
         picked = {"gallery": self.variations.gallery, "history": result.history, **settings}
         self.variations.gallery.select(self.pick, outputs=result.shown, inputs_kwargs=picked, **SOON)
@@ -134,7 +137,7 @@ class Page:
             mix, about, film = self.mix, self.about, self.film.walk
             fresh = [
                 controls.example, *self.result.early, mix.drawn_in, mix.example_2, *mix.journey.shown,
-                *film.shown, about.about, about.card, about.link_text,
+                *film.shown, about.about, about.card, about.link_text, controls.style, *self.variations.fresh,
             ]  # fmt: skip
             wait = self.settle_and_wait if show else self.settle
             event = event.then(wait, outputs=fresh, inputs_kwargs=named, **QUICK)
@@ -163,7 +166,8 @@ class Page:
     def settle(self, **given: Any) -> dict[Any, Any]:
         way = given["way"]
         return {
-            **self.controls.settle(**given), **self.mix.settle(way), **self.about.settle(way), **self.film.walk.empty()
+            **self.controls.settle(**given), **self.mix.settle(way), **self.about.settle(way), **self.film.walk.empty(),
+            **self.variations.settle(way),
         }  # fmt: skip
 
     @for_people

@@ -122,8 +122,9 @@ class ResultPanel:
         self, before: str, after: str, framed: Framed, history: History, settings: dict[str, Any], plain: bool
     ) -> dict[str, Any]:  # fmt: skip
         """A result of this photo, which has become a file, as the newest of this visit. `plain`: without noise."""
-        photo, pictures = settings["photo"], self.pictures(before, after, framed.request)
-        made = settings | {"photo": photo and uploaded(photo).path, "pictures": pictures, "plain": plain}
+        pictures = self.pictures(before, after, framed.request)
+        photos = {name: settings[name] and uploaded(settings[name]).path for name in ("photo", "style_image")}
+        made = settings | photos | {"pictures": pictures, "plain": plain}
         history = history.push(Result(before, after, pictures["after_alt"], made))
         return {
             "before_after": pictures,

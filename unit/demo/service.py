@@ -17,7 +17,7 @@ from unit.demo.code_cache import Cache
 from unit.faces import Box, centred, crop_box, find_face, find_faces, paste
 from unit.images import ImageError, load_image
 from unit.messages import MessageError
-from unit.pipeline import EncodedImage, Sampling, Translator
+from unit.pipeline import EncodedImage, Sampling, Style, Translator
 
 logger = logging.getLogger(__name__)
 
@@ -113,7 +113,10 @@ class EncodedPicture:
 
 @dataclass(frozen=True)
 class TranslationRequest:
-    """A photo on its way from one domain to the other. With a face, the model is shown only that part of it."""
+    """A photo on its way from one domain to the other. With a face, the model is shown only that part of it.
+
+    example: a photo of the target domain, on its way to the source, whose style is followed.
+    """
 
     upload: UploadedImage
     translator: Translator
@@ -121,6 +124,7 @@ class TranslationRequest:
     target: str
     face: Face | None
     seen_before: Cache[EncodedPicture]
+    example: "TranslationRequest | None" = None
 
     @property
     def name(self) -> str:
@@ -145,7 +149,7 @@ class TranslationRequest:
     def draw(self, domain: str, latent: EncodedImage | None = None, **noise: Any) -> Image.Image:
         """The photo, or another latent, drawn in `domain`."""
         with enough_memory():
-            return self.translator.decode(latent or self.latent(), domain, Sampling(**noise))
+            return self.translator.decode(latent or self.latent(), domain, self._sampling(domain, noise))
 
     def there_and_back(self, there: Image.Image) -> Image.Image:
         """The translation, drawn in the domain of the photo again."""
@@ -164,10 +168,15 @@ class TranslationRequest:
         """At the photo's own resolution: (tiles drawn, tiles in all) again and again, then the picture."""
         with enough_memory():
             photo = self.upload.opened()
-            drawing = self.translator.draw(self._of_face(photo), self.target, Sampling(**noise))
+            drawing = self.translator.draw(self._of_face(photo), self.target, self._sampling(self.target, noise))
             for done, _ in enumerate(drawing, 1):
                 yield done, len(drawing)
             yield self.put_back(drawing.image, photo) if put_back else drawing.image
+
+    def _sampling(self, domain: str, noise: dict[str, Any]) -> Sampling:
+        """In the domain that the example is of, its style is followed."""
+        style = self.example.latent().style if self.example and domain == self.target else None
+        return Sampling(**{"style": style} | noise)
 
     def _of_face(self, photo: Image.Image) -> Image.Image:
         return crop_box(photo, self.face.box(photo)) if self.face else photo
@@ -232,18 +241,35 @@ class DemoService:
         """Whether the model draws faces that fill the picture, so that of a photo it must be shown the face."""
         return self.translator(name).config.aligned
 
+    def has_styles(self, name: str | None) -> bool:
+        """Whether the model has many translations for a photo, one for each style."""
+        return self.translator(name).has_styles
+
+    def style(self, seed: Any, name: str | None) -> Style:
+        """A random style."""
+        self._check_styles(name)
+        return self.translator(name).sample_style(int(number("Seed", seed, 0, MAX_SEED)))
+
+    def _check_styles(self, name: str | None) -> None:
+        if not self.has_styles(name):
+            raise UserError("This model has no styles: leave the style out.")
+
     def request(
-        self, upload: UploadedImage, direction: str, name: str | None, face: Face | None = None
-    ) -> TranslationRequest:
-        """`face` is for models of faces; None: the first guess."""
+        self, upload: UploadedImage, direction: str, name: str | None, face: Face | None = None,
+        example: UploadedImage | None = None,
+    ) -> TranslationRequest:  # fmt: skip
+        """`face` is for models of faces; None: the first guess. `example` is for models that have styles."""
         target = self.target(direction, name)
         if not self.of_faces(name):
             face = None
         elif face is None:
             face = Face.found(upload.opened())
-        return TranslationRequest(
-            upload, self.translator(name), self.other(target, name), target, face, self._seen_before
-        )
+        source, followed = self.other(target, name), None
+        if example:
+            self._check_styles(name)
+            back = next(way for way, domain in self.directions(name).items() if domain == source)
+            followed = self.request(example, back, name)
+        return TranslationRequest(upload, self.translator(name), source, target, face, self._seen_before, followed)
 
 
 def face_at(across: Any, down: Any, side: Any) -> Face:

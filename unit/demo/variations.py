@@ -1,4 +1,7 @@
-"""Under the result: the same photo with other noise, some at a time, and how strong and how coarse that is."""
+"""Under the result: the same photo with other noise, some at a time, and how strong and how coarse that is.
+
+Of a model that has styles they are random styles.
+"""
 
 from collections.abc import Iterator
 from typing import Any
@@ -12,6 +15,7 @@ from unit.demo.files import QUICK, RUN, saved
 from unit.demo.service import MAX_SEED, MAX_TEMPERATURE, noise
 
 COUNT = 4  # in a row
+STYLES = 8  # at once, of a model that has styles
 STRENGTH = 1  # at first, as in training
 
 
@@ -27,7 +31,7 @@ class Variations:
     def lay_out(self) -> None:
         words = self.words
         with gr.Row(elem_id="variations_head"):
-            gr.Markdown(words("### Variations"))
+            self.head = gr.Markdown(words("### Variations"))
             self.more = gr.Button(words("More"), size="sm", min_width=70, scale=0, elem_id="more")
         self.gallery = gr.Gallery(
             columns=COUNT, rows=1, height="auto", label=words("Variations: choose one"), show_label=False,
@@ -49,13 +53,14 @@ class Variations:
             self.seed, self.dice = seed_row(words, "seed", "dice")
 
     def connect(self) -> None:
+        self.fresh = [self.head, self.grain]
         self.inputs = {**self.noise, **self.controls.settings}
         draw = only_if(drawing(self, self.show), lambda named: named["seed"] is not None)  # an emptied field
         self.draw = self.controls.if_photo(draw)
         one, other = self.strength, self.temperature
         same: dict[str, Any] = {"js": "value => value", "trigger_mode": "always_last"}
         stronger, hotter = one.input(None, one, other, **same), other.input(None, other, one, **same)
-        more = self.more.click(lambda seed: (int(seed or 0) + COUNT) % MAX_SEED, self.seed, self.seed, **QUICK)
+        more = self.more.click(self.next_seed, [self.seed, self.controls.way], self.seed, **QUICK)
         for event in (stronger, hotter, more, rolled(self.dice, self.seed)):
             self.redraw_on(event.then)
         for control in (self.grain, self.seed):
@@ -66,19 +71,34 @@ class Variations:
             self.draw, outputs=self.gallery, inputs_kwargs=self.inputs, **RUN
         )  # fmt: skip
 
+    def count(self, way: Any) -> int:
+        return STYLES if self.controls.has_styles(way) else COUNT
+
+    @for_people
+    def next_seed(self, seed: Any, way: Any) -> int:
+        return (int(seed or 0) + self.count(way)) % MAX_SEED
+
+    def settle(self, way: Any) -> dict[Any, Any]:
+        """Another way, perhaps of another model. A style is of the whole picture, so it has no size of changes."""
+        styles = self.controls.has_styles(way)
+        head = self.words("### Styles") if styles else self.words("### Variations")
+        return {self.head: head, self.grain: gr.Radio(visible=not styles)}
+
     @for_people
     def show(self, temperature: Any, grain: Any, seed: Any, **settings: Any) -> Iterator[Any]:
         """All at once, but it can be stopped after each."""
-        chosen, framed = noise(temperature, grain, seed), self.controls.framed(**settings)
+        controls, chosen = self.controls, noise(temperature, grain, seed)
+        framed = controls.framed(**settings | {"style_image": None})  # random styles, and not around the example
         first, request = chosen["seed"], framed.request
-        seeds = range(first, first + COUNT)
+        seeds = range(first, first + self.count(settings["way"]))
 
         def make() -> Iterator[str]:
             for s in seeds:
                 yield saved(framed.translation(**chosen | {"seed": s}), f"{request.name}-{request.target}-{s}")
 
         files: list[str] = []
-        for files in self.controls.assets.steps("variations", framed, make, *chosen.items()):  # noqa: B007 (the last ones are used)
+        for files in controls.assets.steps("variations", framed, make, *chosen.items()):  # noqa: B007 (the last ones are used)
             yield gr.skip()
-        captions = [self.words("Variation {number}", number=s + 1) for s in seeds]
+        text = "Style {number}" if request.translator.has_styles else "Variation {number}"
+        captions = [self.words(text, number=s + 1) for s in seeds]
         yield list(zip(files, captions, strict=True))

@@ -200,6 +200,13 @@ TABLE = {
     "### Variations": "### 變化",
     "Variations: choose one": "變化：請選一張",
     "Variation {number}": "變化 {number}",
+    "### Styles": "### 風格",
+    "Style {number}": "風格 {number}",
+    "Make it look like this one": "變得像這張照片",
+    "This model has no styles: leave the style out.": "這個模型沒有風格可選：請不要指定風格。",
+    "style_seed and style_image contradict each other: leave out one.": (
+        "style_seed 與 style_image 互相矛盾：請只給其中一個。"
+    ),
     "More": "更多",
     "Strength": "強度",
     "subtle … wild": "細微……狂野",

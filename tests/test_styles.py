@@ -1,0 +1,296 @@
+"""Styles: of an example or of a seed, in the library, on the command line and on the page."""
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import torch
+from app_server import serve
+from gradio_client import Client, handle_file
+from gradio_client.exceptions import AppError
+from PIL import Image, ImageChops
+from playwright.sync_api import Browser, expect
+
+from unit import UNIT, Sampling, Translator, UNITConfig, save_pretrained
+from unit.cli import main
+from unit.images import ImageError
+from unit.models import MUNIT, MUNITConfig
+
+pytest_plugins = ["app_server", "browser"]
+expect.set_options(timeout=30_000)  # the machine may be busy
+RED, BLUE = (250, 20, 30), (20, 30, 250)
+
+
+def photo(colour: tuple[int, int, int], size: tuple[int, int] = (40, 32)) -> Image.Image:
+    ramp = Image.linear_gradient("L").resize(size)
+    return Image.merge("RGB", [ramp.point(lambda v, c=c: (v + c) // 2) for c in colour])
+
+
+def untrained() -> MUNIT:
+    """Weights that no block starts with: each heeds its style, and changes what it is given."""
+    with torch.random.fork_rng(), torch.no_grad():
+        torch.manual_seed(0)
+        net = MUNIT(MUNITConfig(dim=4, n_res=1, mlp_dim=8, image_size=32, domain_a="cat", domain_b="dog"))
+        for p in net.parameters():
+            p.add_(0.1 * torch.randn(p.shape))
+    return net
+
+
+@pytest.fixture(scope="session")
+def pets(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A checkpoint of a model with styles, in a folder of its own. Do not write to it."""
+    folder = tmp_path_factory.mktemp("styled") / "pets"
+    save_pretrained(untrained(), folder, dtype=torch.float32)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def translator(pets: Path) -> Translator:
+    return Translator.from_pretrained(pets, device="cpu", dtype=torch.float32)
+
+
+@pytest.fixture(scope="module")
+def without() -> Translator:
+    """A model that has no styles."""
+    return Translator(UNIT(UNITConfig(dim=4, n_res=1, domain_a="cat", domain_b="dog")), "cpu")
+
+
+@pytest.mark.parametrize("target", ["cat", "dog"])
+def test_the_style_of_an_example_is_encoded_once_for_many_photos(translator: Translator, target: str) -> None:
+    image, red, blue = photo((90, 120, 40)), photo(RED, (50, 38)), photo(BLUE)
+    style = translator.encode_style(red, target)
+    followed = translator.translate(image, target, Sampling(style_image=red))
+    assert translator.translate(image, target, Sampling(style=style)) == followed
+    assert translator.translate(image, target, Sampling(style_image=blue)) != followed
+    assert followed != translator.translate(image, target)
+    assert style != translator.encode_style(red, "cat" if target == "dog" else "dog")  # each domain has its own
+
+
+def test_a_seed_is_the_style_that_noise_of_that_seed_has(translator: Translator) -> None:
+    image, style = photo(RED), translator.sample_style(5)
+    assert len(style) == 8
+    assert translator.sample_style(5) == style != translator.sample_style(6)
+    assert translator.sample_style() != translator.sample_style()
+    assert translator.translate(image, "dog", Sampling(style=style)) == translator.translate(
+        image, "dog", Sampling(1, seed=5)
+    )
+
+
+def test_an_example_too_large_to_be_looked_at_whole_is_looked_at_smaller(
+    translator: Translator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("unit.pipeline.max_tile", lambda config: 32)
+    large = photo(RED, (96, 64))
+    assert translator.encode_style(large, "dog") == translator.encode_style(large.resize((32, 21), 3), "dog")
+
+
+def test_what_cannot_be_a_style_is_one_sentence(translator: Translator, without: Translator) -> None:
+    image = photo(RED)
+    assert translator.has_styles
+    assert not without.has_styles
+    for ask in (
+        lambda: without.translate(image, "dog", Sampling(style_image=image)),
+        lambda: without.translate(image, "dog", Sampling(style=(0.0,) * 8)),
+        lambda: without.encode_style(image, "dog"),
+        without.sample_style,
+    ):
+        with pytest.raises(ValueError, match="this model has no styles: leave the style out"):
+            ask()
+    with pytest.raises(ValueError, match="a style of this model is 8 numbers, and this one 3"):
+        translator.translate(image, "dog", Sampling(style=(1.0, 2.0, 3.0)))
+    with pytest.raises(ValueError, match="style_image and style contradict each other: leave out one"):
+        Sampling(style_image=image, style=(0.0,) * 8)
+    with pytest.raises(ImageError, match="There is no file"):
+        translator.translate(image, "dog", Sampling(style_image="nowhere.jpg"))
+
+
+# ---- the command line
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder to work in, with an album of two photos and an example."""
+    monkeypatch.chdir(tmp_path)
+    Path("cats").mkdir()
+    photo((90, 120, 40)).save("cats/one.png")
+    photo((20, 60, 140)).save("cats/two.png")
+    photo(RED, (50, 38)).save("rex.png")
+    return tmp_path
+
+
+def files(folder: str) -> list[str]:
+    return sorted(path.name for path in Path(folder).iterdir())
+
+
+def test_an_album_follows_one_example(
+    here: Path, pets: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    encoded: list[object] = []
+    encode_style = Translator.encode_style
+    monkeypatch.setattr(
+        Translator, "encode_style", lambda self, *given: encoded.append(given) or encode_style(self, *given)
+    )
+    command = ["translate", "cats", "--to", "dog", "--style", "rex.png", "-o", "dogs", "--model", str(pets)]
+    assert main(command) == 0
+    assert len(encoded) == 1
+    expected = Translator.from_pretrained(pets).translate("cats/two.png", "dog", Sampling(style_image="rex.png"))
+    assert Image.open("dogs/two.png").tobytes() == expected.tobytes()
+    assert main(command) == 0
+    assert "0 of 2 drawn, 2 were there already" in capsys.readouterr().out
+    photo(BLUE).save("rex.png")  # another example: what is there is of the first
+    assert main(command) == 0
+    assert "2 of 2 drawn" in capsys.readouterr().out
+    assert Image.open("dogs/two.png").tobytes() != expected.tobytes()
+
+
+def test_many_styles_of_a_photo_are_as_many_files(here: Path, pets: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    def command(count: int) -> list[str]:
+        return ["translate", "cats", "--to", "dog", "--styles", str(count), "-o", "dogs", "--model", str(pets)]
+
+    assert main(command(2)) == 0
+    assert files("dogs") == ["one_style_1.png", "one_style_2.png", "two_style_1.png", "two_style_2.png"]
+    translator = Translator.from_pretrained(pets)
+    for name in ("one", "two"):
+        expected = translator.translate(f"cats/{name}.png", "dog", Sampling(1, seed=1))
+        assert Image.open(f"dogs/{name}_style_2.png").tobytes() == expected.tobytes()
+    capsys.readouterr()
+    assert main(command(3)) == 0  # one more of each
+    assert "2 of 6 drawn, 4 were there already" in capsys.readouterr().out
+    assert main([*command(1), "--seed", "1"]) == 0
+    assert Image.open("dogs/two_style_1.png").tobytes() == Image.open("dogs/two_style_2.png").tobytes()
+
+
+def test_what_cannot_be_a_style_is_one_line(
+    here: Path, pets: Path, tiny_checkpoint: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Path("note.jpg").write_text("no picture")
+
+    def said(*options: str, model: Path = pets, to: str = "dog", status: int) -> str:
+        assert main(["translate", "cats", "--to", to, *options, "--model", str(model)]) == status
+        return capsys.readouterr().err
+
+    out = ["-o", "dogs"]
+    assert said("--style", "nowhere.jpg", *out, status=1) == "There is no file nowhere.jpg.\n"
+    assert said("--style", "note.jpg", *out, status=1).startswith("note.jpg is not a picture this program can read")
+    seasons = {"model": tiny_checkpoint, "to": "winter"}
+    for option, value in (("--style", "rex.png"), ("--styles", "2")):
+        assert said(option, value, *out, **seasons, status=2) == f"this model has no styles: leave out {option}.\n"
+    both = said("--style", "rex.png", "--styles", "2", *out, status=2)
+    assert both == "--style and --styles contradict each other: leave out one.\n"
+    assert said("--styles", "0", *out, status=2).strip().endswith("must be 1 or more.")
+    one = said("--styles", "2", "-o", "dog.png", status=2)
+    assert one == "-o dog.png is one file, and --styles makes several: name a folder.\n"
+    assert not Path("dogs").exists() or files("dogs") == []
+    photo(RED).save("cats/rex.png")
+    kept = Path("rex.png").read_bytes()
+    main(["translate", "cats/rex.png", "--to", "dog", "--style", "rex.png", "-o", ".", "--model", str(pets)])
+    assert "is an input and would be overwritten" in capsys.readouterr().err
+    assert Path("rex.png").read_bytes() == kept
+
+
+# ---- the page and its API
+
+
+@pytest.fixture(scope="module")
+def styled_url(pets: Path, tiny_checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A page of a model that has styles, with an example photo, and of one that has none."""
+    folder = tmp_path_factory.mktemp("page")
+    shutil.copytree(pets, folder / "checkpoints" / "pets")
+    shutil.copytree(tiny_checkpoint, folder / "checkpoints" / "seasons")
+    (folder / "checkpoints" / "pets" / "examples").mkdir()
+    photo((90, 120, 40), (96, 72)).save(folder / "checkpoints" / "pets" / "examples" / "cat-tom.jpg")
+    with serve(folder / "checkpoints", folder) as (url, _):
+        yield url
+
+
+@pytest.fixture(scope="module")
+def client(styled_url: str, tmp_path_factory: pytest.TempPathFactory) -> Client:
+    return Client(styled_url, verbose=False, download_files=tmp_path_factory.mktemp("downloads"))
+
+
+def test_programs_follow_an_example_or_a_seed(client: Client, translator: Translator, tmp_path: Path) -> None:
+    image, red = tmp_path / "cat.png", tmp_path / "rex.png"
+    photo((90, 120, 40)).save(image)
+    photo(RED).save(red)
+
+    def asked(direction: str = "cat → dog", model: str = "pets", **settings: object) -> Image.Image:
+        file = client.predict(
+            image=handle_file(image), direction=direction, model=model, **settings, api_name="/translate"
+        )
+        return Image.open(file)
+
+    def same(one: Image.Image, other: Image.Image) -> bool:
+        """Equal but for rounding: weights may be in bfloat16 there."""
+        return max(high for _, high in ImageChops.difference(one, other).getextrema()) <= 8
+
+    followed, seeded = asked(style_image=handle_file(red)), asked(style_seed=3)
+    assert same(followed, translator.translate(image, "dog", Sampling(style_image=red)))
+    assert same(seeded, translator.translate(image, "dog", Sampling(1, seed=3)))
+    assert not same(followed, asked())
+    assert not same(seeded, asked())
+    back = asked("dog → cat", style_image=handle_file(red))
+    assert same(back, translator.translate(image, "cat", Sampling(style_image=red)))
+    for settings, sentence in (
+        ({"style_seed": 3, "style_image": handle_file(red)}, "style_seed and style_image contradict each other"),
+        ({"style_seed": -1}, "Seed must be a number from 0"),
+        ({"model": "seasons", "direction": "summer → winter", "style_seed": 3}, "This model has no styles"),
+        ({"model": "seasons", "direction": "summer → winter", "style_image": handle_file(red)}, "has no styles"),
+    ):
+        with pytest.raises(AppError, match=sentence):
+            asked(**settings)  # type: ignore[arg-type]
+
+
+def test_the_page_shows_styles_and_follows_an_example(browser: Browser, styled_url: str, tmp_path: Path) -> None:
+    photo(RED).save(tmp_path / "rex.png")
+    (tmp_path / "note.png").write_text("no picture")
+    page = browser.new_context(locale="en-US", viewport={"width": 1280, "height": 1000}).new_page()
+    errors: list[str] = []
+    page.on("pageerror", lambda error: errors.append(str(error)))
+    page.goto(styled_url)
+    result, gallery = page.locator("#before_after img.after"), page.locator("#gallery .grid-wrap img")
+    example = page.locator("#style_image")
+
+    def shown(before: str | None = None) -> str:
+        """The address of the result, once it is another than before."""
+        if before:
+            expect(result).not_to_have_attribute("src", before)
+        expect(page.locator("#before_after .frame")).to_have_attribute("aria-busy", "false")
+        return result.get_attribute("src") or ""
+
+    def choose(way: str) -> None:
+        page.locator("#way").get_by_role("radio", name=way, exact=True).check(force=True)
+
+    choose("cat → dog")
+    expect(gallery).to_have_count(8, timeout=60_000)
+    expect(page.get_by_role("heading", name="Styles")).to_be_visible()
+    assert len(set(gallery.evaluate_all("images => images.map(image => image.src)"))) == 8
+    last_row, under = gallery.nth(7).bounding_box(), page.locator("#strength").bounding_box()
+    assert last_row
+    assert under
+    assert last_row["y"] + last_row["height"] <= under["y"]  # nothing lies over the second row
+    mean = shown()
+
+    page.locator("#gallery button").filter(has=page.locator("img")).nth(6).click()
+    chosen = shown(mean)
+    assert chosen.endswith("cat-tom-dog-6.png")
+
+    expect(example).to_be_visible()
+    example.locator("input[type=file]").set_input_files(tmp_path / "rex.png")
+    followed = shown(chosen)
+    assert followed != mean
+    expect(page.locator("#strip img")).to_have_count(3)  # what was chosen is kept for this visit
+    page.locator("#undo").click()
+    assert shown(followed) == chosen
+
+    example.locator("input[type=file]").set_input_files(tmp_path / "note.png")
+    expect(page.locator(".toast-body")).to_contain_text("note.png is not a picture this program can read")
+
+    choose("summer → winter")  # a model without styles
+    expect(example).to_be_hidden()
+    expect(gallery).to_have_count(4, timeout=60_000)
+    expect(page.get_by_role("heading", name="Variations")).to_be_visible()
+    choose("dog → cat")
+    expect(example).to_be_visible()
+    expect(example.locator("img")).to_have_count(0)  # the example was one of the other kind
+    assert errors == []
