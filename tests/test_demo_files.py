@@ -38,7 +38,7 @@ def page_of(service: DemoService, words=ENGLISH) -> Page:
 
 def settings_of(photo: dict[str, Any] | None, **others: Any) -> dict[str, Any]:
     """What the first two steps give to every handler that translates."""
-    face = {"across": 50, "down": 50, "side": 100, "face_of": "", "square": True}
+    face = {"across": 50, "down": 50, "side": 100, "face_of": "", "square": True, "style_image": None}
     return {"photo": photo, "example": None, "way": f"seasons/{TO_WINTER}", **face, **others}
 
 
