@@ -139,7 +139,8 @@ def test_the_endpoints_say_what_they_take(client):
     }
     noise = {"temperature": "float", "grain": "int", "seed": "int"}
     assert {k: v for k, v in takes["/translate"].items() if k != "image"} == {
-        "direction": "str", "model": "str", "put_back": "bool", **noise,
+        "direction": "str", "model": "str", "put_back": "bool", "style_seed": "None | int",
+        "style_image": "None | filepath", **noise,
     }  # fmt: skip
     assert {k: v for k, v in takes["/sample"].items() if k != "image"} == {
         "direction": "str", "model": "str", "count": "int", **noise,

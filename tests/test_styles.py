@@ -282,6 +282,7 @@ def test_the_page_shows_styles_and_follows_an_example(browser: Browser, styled_u
     expect(page.locator("#strip img")).to_have_count(3)  # what was chosen is kept for this visit
     page.locator("#undo").click()
     assert shown(followed) == chosen
+    expect(example.locator("img")).to_have_count(0)  # as it was when that was chosen
 
     example.locator("input[type=file]").set_input_files(tmp_path / "note.png")
     expect(page.locator(".toast-body")).to_contain_text("note.png is not a picture this program can read")
