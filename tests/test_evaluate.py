@@ -9,12 +9,14 @@ import subprocess
 import sys
 import types
 from importlib import import_module
+from itertools import product
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image, ImageOps
+from toy_model import Toy
 
 from train.config import TrainConfig
 from train.data.source import list_photos
@@ -229,6 +231,21 @@ def test_measures_during_training(data: Path) -> None:
         assert found["success (linear probe)", way, "translated"]["value"] == values[f"success_{short}"]
         assert found["distance to the input", way, "translated"]["value"] == pytest.approx(values[f"content_{short}"])
         assert found["KID", way, "translated"]["n"] == 4
+
+
+def test_of_a_model_of_styles_it_is_told_whether_it_follows_examples(data: Path, extractor: EfficientNetLite2) -> None:
+    real = {d: read_real(data, d.upper(), 3, 32, extractor, held_out=4, seed=0) for d in ("a", "b")}
+    probe = metrics.fit_probe(real["a"].training, real["b"].training)
+    rows = evaluate(Translator(Toy(), "cpu"), real, probe, extractor)
+    found = {(r["metric"], r["direction"]): r for r in rows}
+    for statistics, way in product(("colour", "texture"), ("a → b", "b → a")):
+        row = found[f"nearer to its example in {statistics}", way]
+        assert (row["of"], row["n"], row["features"]) == ("styled", 4, None)
+        assert 0 <= row["low"] <= row["value"] <= row["high"] <= 1
+    about = {"features": "x", "data": "x", "size": 32, "date": "x", "hardware": "x"}
+    assert "**nearer to its example**" in table({**about, "rows": rows})
+    without = [row for row in rows if "example" not in row["metric"]]
+    assert "nearer to its example" not in table({**about, "rows": without})
 
 
 def test_training_logs_them(data: Path, tmp_path: Path) -> None:

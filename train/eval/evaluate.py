@@ -40,6 +40,7 @@ from train.eval.metrics import (
     weave,
 )
 from train.eval.results import Row, table
+from train.eval.styles import follows_examples
 from train.parallel import device_of
 from train.publish.card import write_card
 from unit.checkpoint import METRICS, write_atomic
@@ -52,6 +53,7 @@ BATCH = 32
 HELD_OUT = 1000  # photos of testA and of testB, at most
 TRAINING = 1000  # of trainA and of trainB, at most: for the linear probe, and as real photos of the target
 SAMPLED = 25  # held-out photos of each domain, at most, that are drawn again and again with noise
+STYLED = 200  # pairs of a held-out photo and an example, at most
 TEMPERATURES, GRAINS = (0.5, 1.0, 2.0), (1, 8)
 
 Classes = Mapping[Domain, Tensor]  # numbers of ImageNet classes that count as a domain
@@ -149,6 +151,11 @@ def evaluate(
         ).items():
             metric = f"diversity at temperature {temperature:g}, grain {grain}"
             add(metric, way, eye, sampled=metrics.mean(values, seed=seed), real=apart[t])
+        if translator.has_styles:
+            pairs = real[s].photos, real[t].photos
+            followed = follows_examples(translator, *pairs, names[s], names[t], most=STYLED, seed=seed, show=show)
+            for statistics, hits in followed.items():
+                add(f"nearer to its example in {statistics}", way, None, styled=share(hits, seed=seed))
     return rows
 
 

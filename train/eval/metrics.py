@@ -40,7 +40,7 @@ def mean(values: Tensor, *, resamples: int = RESAMPLES, seed: int = 0) -> Measur
 
 
 def share(hits: Tensor, *, resamples: int = RESAMPLES, seed: int = 0) -> Measured:
-    """The share of pictures for which `hits` (n,) is true.
+    """The share of pictures for which `hits` (n,) is true. It may hold halves, of what is neither.
 
     Two imaginary pictures, a hit and a miss, join the bootstrap: a verdict of all does not mean that it is certain.
     """
@@ -128,16 +128,19 @@ def feature_distance(maps_x: list[Tensor], maps_y: list[Tensor]) -> Tensor:
 def mean_lab(x: Tensor) -> Tensor:
     """The mean colour of the middle half of each picture, in CIE L*a*b* (white point D65): (N, C, H, W) -> (N, 3).
 
-    x: sRGB or grey in [-1, 1]. L* is from 0 to 100; a* and b* are 0 for greys.
+    x: sRGB or grey in [-1, 1].
     """
     height, width = x.shape[-2:]
-    middle = x[..., height // 4 : height - height // 4, width // 4 : width - width // 4]
-    rgb = ((middle.cpu().double() + 1) / 2).clamp(0, 1).expand(-1, 3, -1, -1)
+    return lab(x[..., height // 4 : height - height // 4, width // 4 : width - width // 4]).mean((2, 3))
+
+
+def lab(x: Tensor) -> Tensor:
+    """sRGB or grey (N, C, H, W) in [-1, 1] -> CIE L*a*b* (N, 3, H, W): L* from 0 to 100; a* and b* are 0 for greys."""
+    rgb = ((x.cpu().double() + 1) / 2).clamp(0, 1).expand(-1, 3, -1, -1)
     linear = torch.where(rgb <= 0.04045, rgb / 12.92, ((rgb + 0.055) / 1.055) ** 2.4)
     xyz = torch.einsum("ij,njhw->nihw", _XYZ, linear) / _XYZ.sum(1).view(3, 1, 1)  # white is (1, 1, 1)
     f = torch.where(xyz > (6 / 29) ** 3, xyz.clamp(min=1e-9) ** (1 / 3), xyz * (29 / 6) ** 2 / 3 + 4 / 29)
-    lab = torch.stack([116 * f[:, 1] - 16, 500 * (f[:, 0] - f[:, 1]), 200 * (f[:, 1] - f[:, 2])], 1)
-    return lab.mean((2, 3))
+    return torch.stack([116 * f[:, 1] - 16, 500 * (f[:, 0] - f[:, 1]), 200 * (f[:, 1] - f[:, 2])], 1)
 
 
 def outside(values: Tensor, usual: Tensor, share_of_usual: float = 0.99) -> Tensor:
