@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -144,11 +145,19 @@ def wait_until_nothing_changes(path: Path) -> None:
         time.sleep(1)
 
 
+@pytest.fixture
+def hangups_heard() -> Iterator[None]:
+    """What nohup starts hears none, nor what that starts: such a run goes on, and these tests would wait in vain."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGHUP, before)
+
+
 @pytest.mark.parametrize(
     ("number", "silent"),
     [(signal.SIGTERM, False), (signal.SIGINT, False), (signal.SIGHUP, False), (signal.SIGTERM, True)],
 )
-def test_a_signal_to_the_whole_group_saves_and_ends(data, tmp_path, number, silent):
+def test_a_signal_to_the_whole_group_saves_and_ends(data, tmp_path, number, silent, hangups_heard):
     """As SLURM, Spaces and a terminal send it: to the trainer and its readers at once, also where these are silent."""
     run = tmp_path / "run"
     command = [sys.executable, *command_line(data, run)[:-1], "100000"]

@@ -177,9 +177,11 @@ class PoliteBlocks(gr.Blocks):
     app_settings: Mapping[str, Any] = {}
 
     async def preprocess_data(self, block_fn: Any, inputs: list[Any], *args: Any, **kwargs: Any) -> Any:
-        wanted = len(block_fn.inputs)
-        if len(inputs) < wanted:
-            raise gr.Error(f"This call takes {wanted} values, and {len(inputs)} came.", print_exception=False)
+        wanted, rest = len(block_fn.inputs), defaults(block_fn)
+        if len(inputs) < wanted - len(rest):
+            takes = f"{wanted - len(rest)} to {wanted}" if rest else wanted
+            raise gr.Error(f"This call takes {takes} values, and {len(inputs)} came.", print_exception=False)
+        inputs = [*inputs, *rest[len(inputs) - wanted + len(rest) :]]
         try:
             return await super().preprocess_data(block_fn, inputs, *args, **kwargs)
         except gr.Error:
@@ -187,6 +189,14 @@ class PoliteBlocks(gr.Blocks):
         except Exception as error:  # it raises nearly anything when what should be a file is none
             logger.error("%s: %s", type(error).__name__, error)
             raise gr.Error(NOT_UPLOADED, print_exception=False) from error
+
+
+def defaults(block_fn: Any) -> list[Any]:
+    """Of an endpoint, what its last parameters are if a call leaves them out: it may be older than they are."""
+    parameters = [*inspect.signature(block_fn.fn).parameters.values()] if block_fn.fn else []
+    if len(parameters) != len(block_fn.inputs):  # one of the page, whose controls come by name
+        return []
+    return [parameter.default for parameter in parameters if parameter.default is not parameter.empty]
 
 
 def politely(fn: Callable[..., Any], language: Callable[..., Words]) -> Callable[..., Any]:
