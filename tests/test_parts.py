@@ -1,6 +1,7 @@
 """Parts of the page by themselves in a real browser: the slider over two pictures, and the strip of results."""
 
 import contextlib
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -37,6 +38,7 @@ def build() -> gr.Blocks:
         other = before_after(CHINESE, "other", box="1 / 1")
         strip, history = results_strip(ENGLISH, "strip"), gr.State(History())
         changes = {"wait": WAITING, "tall": compared(tall, tall, ("", "")), "photo": photo_alone(first, "a photo")}
+        changes["face"] = compared(picture("third"), second, ("", ""), at=30)
         for name, value in changes.items():
             gr.Button(name).click(lambda value=value: value, None, slider, show_progress="hidden")
         told = gr.Textbox(elem_id="told")
@@ -207,6 +209,19 @@ def test_a_photo_alone_has_no_handle(page):
     expect(handle(page)).to_be_hidden()
     expect(page.locator("#slider").get_by_role("img", name="a photo")).to_be_visible()
     expect(page.locator("#slider").get_by_role("status")).to_be_visible()
+
+
+def test_with_a_new_photo_the_handle_goes_to_its_face_and_then_stays(page):
+    press(page, "face")
+    expect(handle(page)).to_have_attribute("aria-valuenow", "30")
+    handle(page).press("ArrowRight")
+    for name in ("wait", "face"):  # of the same photo, as after another variation
+        press(page, name)
+    expect(page.locator("#slider .frame")).to_have_attribute("aria-busy", "false")
+    assert position(page) == 35
+    press(page, "tall")  # a photo without a face
+    expect(page.locator("#slider img.before")).to_have_attribute("src", re.compile("tall"))
+    assert position(page) == 35
 
 
 def test_two_sliders_on_a_page_know_nothing_of_each_other(page):

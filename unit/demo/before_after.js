@@ -30,6 +30,7 @@ async function show() {
     part("said").textContent = gone ? part("said").dataset.gone : part("said").dataset.empty;
     frame.setAttribute("aria-busy", Boolean(value.busy));
     if (gone || !shown.length) return frame.removeAttribute("data-has");
+    if (value.at != null && part("before").src !== shown[0].src) move(value.at); // to what has changed, a face
     for (const name of ["before", "after"]) {
         part(name).src = value[name]?.url ?? "";
         part(name).alt = value[name + "_alt"] ?? "";

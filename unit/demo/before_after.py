@@ -62,8 +62,9 @@ def before_after(words: Words, elem_id: str, box: str = "4 / 3", value: dict[str
 
 
 def compared(
-    before: str, after: str, alts: tuple[str, str], names: tuple[str, str] = ("", ""), busy: bool = False
-) -> dict[str, Any]:
+    before: str, after: str, alts: tuple[str, str], names: tuple[str, str] = ("", ""), busy: bool = False,
+    at: int | None = None,
+) -> dict[str, Any]:  # fmt: skip
     """Two pictures of one shape.
 
     Args:
@@ -71,9 +72,10 @@ def compared(
         alts: what they show, for those who cannot see them.
         names: what stands on them instead of "Before" and "After", "summer" and "winter", say.
         busy: whether another result is on its way.
+        at: where the handle goes with a new photo, in percent from the left. None: it stays where it is.
     """
     first = photo_alone(before, alts[0], names[0], busy)
-    return first | {"after": _file(after), "after_alt": alts[1], "after_name": names[1]}
+    return first | {"after": _file(after), "after_alt": alts[1], "after_name": names[1], "at": at}
 
 
 def photo_alone(photo: str, alt: str, name: str = "", busy: bool = True) -> dict[str, Any]:

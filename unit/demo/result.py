@@ -13,7 +13,7 @@ from unit.demo.controls import Controls
 from unit.demo.events import drawing, for_people, stoppable, warned
 from unit.demo.files import QUICK, RUN, SOON, renamed, saved, uploaded
 from unit.demo.framed import Framed
-from unit.demo.service import Face, TranslationRequest, UploadedImage, UserError
+from unit.demo.service import Face, UploadedImage, UserError
 from unit.demo.share import download_name, saved_comparison, saved_gif
 from unit.demo.strip import History, Result, results_strip
 
@@ -83,7 +83,7 @@ class ResultPanel:
             return {}
         framed = assets.framed(shown)
         before, after = assets.result(framed)
-        return self.pictures(before, after, framed.request)
+        return self.pictures(before, after, framed)
 
     def until_shown(self, photo: Any, example: Any, way: Any) -> dict[Any, Any]:
         """While a result is on its way what was there stays. Of an example it may be there already, file and all."""
@@ -122,7 +122,7 @@ class ResultPanel:
         self, before: str, after: str, framed: Framed, history: History, settings: dict[str, Any], plain: bool
     ) -> dict[str, Any]:  # fmt: skip
         """A result of this photo, which has become a file, as the newest of this visit. `plain`: without noise."""
-        pictures = self.pictures(before, after, framed.request)
+        pictures = self.pictures(before, after, framed)
         photos = {name: settings[name] and uploaded(settings[name]).path for name in ("photo", "style_image")}
         made = settings | photos | {"pictures": pictures, "plain": plain}
         history = history.push(Result(before, after, pictures["after_alt"], made))
@@ -138,15 +138,18 @@ class ResultPanel:
             "history": history,
         }
 
-    def pictures(self, before: str, after: str, request: TranslationRequest) -> dict[str, Any]:
-        """What the slider shows."""
+    def pictures(self, before: str, after: str, framed: Framed) -> dict[str, Any]:
+        """What the slider shows. Of a face in its photo, it begins with half of the face."""
+        request = framed.request
         source, target = self.words(request.source), self.words(request.target)
         name = request.name
         alts = (
             self.words("{name}, {way}", name=name, way=source),
             self.words("{name}, {way}", name=name, way=f"{source} → {target}"),
         )
-        return compared(before, after, alts, (source, target))
+        middle = round(100 * request.face.across) if request.face and framed.put_back else None
+        at = None if middle is None else min(85, max(15, middle))
+        return compared(before, after, alts, (source, target), at=at)
 
     def says(self, framed: Framed, photo: Any) -> str:
         """One line on what is seen."""
