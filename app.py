@@ -223,8 +223,12 @@ def main() -> None:
                 )  # fmt: skip
         except OSError as error:  # the port is taken
             sys.exit(str(error))
-        with contextlib.nullcontext() if zero.ON else assets.preparing():
+        with contextlib.suppress(SystemExit), contextlib.nullcontext() if zero.ON else assets.preparing():
             demo.block_thread()
+    # All is tidied up. A visitor's photo may still be within PyTorch, and Python, if it ended as usual, would abort.
+    logging.shutdown()
+    sys.stdout.flush()
+    os._exit(0)
 
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 import pytest
 from app_server import ROOT, serve, write_photo
 from gradio_client import Client, handle_file
+from gradio_client.client import Job
 
 pytest_plugins = ["app_server"]
 CLIENTS, SECONDS = 32, 60
@@ -102,19 +103,41 @@ def test_32_clients_for_a_minute(checkpoints, tmp_path):
     assert grown < 100 * 2**20
 
 
-def test_a_request_that_nobody_waits_for_stops(tmp_path):
-    """The shipped model takes half a minute and more for twelve million pixels. Its client leaves early."""
-    large, small = (handle_file(write_photo(tmp_path / f"{w}.jpg", (w, w * 3 // 4))) for w in (6000, 64))
-    without_examples = shutil.ignore_patterns("examples")  # which would be translated in the meantime
-    shutil.copytree(ROOT / "checkpoints" / "summer2winter", tmp_path / "models" / "seasons", ignore=without_examples)
-    with serve(tmp_path / "models", tmp_path) as (url, server):
+@pytest.fixture
+def shipped(tmp_path: Path) -> Path:
+    """A shipped model without examples, which would be translated in the meantime."""
+    examples = shutil.ignore_patterns("examples")
+    shutil.copytree(ROOT / "checkpoints" / "summer2winter", tmp_path / "models" / "seasons", ignore=examples)
+    return tmp_path / "models"
+
+
+def begun(client: Client, folder: Path) -> Job:
+    """A translation that has only begun: of twelve million pixels the shipped model takes half a minute and more."""
+    photo = handle_file(write_photo(folder / "large.jpg", (6000, 4500)))
+    job = client.submit(image=photo, direction=DIRECTION, api_name="/translate")
+    give_up = time.monotonic() + 60
+    while not job.outputs() and time.monotonic() < give_up:  # the first tile
+        time.sleep(0.1)
+    assert job.outputs() == [None]
+    assert not job.done()
+    return job
+
+
+def test_an_app_that_is_told_to_end_ends_well_in_the_middle_of_a_translation(shipped, tmp_path):
+    with serve(shipped, tmp_path) as (url, server):
+        begun(patient_client(url), tmp_path)
+        server.terminate()
+        assert server.wait(20) == 0
+    assert "terminate called" not in (tmp_path / "log").read_text()
+    assert not [path for path in (tmp_path / "files").rglob("*") if path.is_file()]
+
+
+def test_a_request_that_nobody_waits_for_stops(shipped, tmp_path):
+    """Its client leaves early."""
+    small = handle_file(write_photo(tmp_path / "small.jpg", (64, 48)))
+    with serve(shipped, tmp_path) as (url, server):
         leaving = patient_client(url)
-        job = leaving.submit(image=large, direction=DIRECTION, api_name="/translate")
-        give_up = time.monotonic() + 60
-        while not job.outputs() and time.monotonic() < give_up:  # the first tile
-            time.sleep(0.1)
-        assert job.outputs() == [None]
-        assert not job.done()
+        job = begun(leaving, tmp_path)
         job.cancel()
         leaving.close()
         staying = patient_client(url)
