@@ -12,17 +12,17 @@ import pytest
 from app_server import write_photo
 from axe_playwright_python.sync_playwright import Axe
 from gradio.utils import get_upload_folder
+from page_parts import opened, served
 from PIL import Image
 from playwright.sync_api import Browser, Page, expect
 
-import app
 from unit.demo.face_box import GEOMETRY, face_box, faces_in
 from unit.demo.i18n import CHINESE, ENGLISH
 from unit.demo.service import Face
-from unit.system import no_proxy
 
 pytest_plugins = ["app_server", "browser"]
 expect.set_options(timeout=30_000)  # the machine may be busy
+SHOWN = "#face .square"  # when the page is there
 WIDTH, HEIGHT = 300, 200  # of the photo
 SIZES = [(300, 200), (200, 300), (128, 128), (640, 211)]
 NASTY = "<img src=x onerror=alert(1)>${alert(2)}`{{7}}"
@@ -153,33 +153,13 @@ def build() -> gr.Blocks:
 
 @pytest.fixture(scope="module")
 def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with pytest.MonkeyPatch.context() as patch, no_proxy():
-        patch.setenv("GRADIO_TEMP_DIR", str(tmp_path_factory.mktemp("files")))
-        demo = build()
-        demo.launch(theme=app.THEME, prevent_thread_lock=True, quiet=True, ssr_mode=False, server_name="127.0.0.1")
-        yield demo.local_url
-        demo.close()
-
-
-@contextlib.contextmanager
-def opened(browser: Browser, url: str, query: str = "", **context: Any) -> Iterator[Page]:
-    """The parts, open. Afterwards: nothing went wrong, and nothing was asked of another machine."""
-    context = browser.new_context(locale="en-US", **{"viewport": {"width": 900, "height": 800}, **context})
-    page, wrong = context.new_page(), []
-    page.on("console", lambda message: wrong.append(message.text) if message.type == "error" else None)
-    page.on("pageerror", lambda error: wrong.append(str(error)))
-    page.on("dialog", lambda dialog: wrong.append(dialog.message))
-    page.on("request", lambda r: None if r.url.startswith((url, "data:", "blob:")) else wrong.append(r.url))
-    page.goto(url + query)
-    expect(page.locator("#face .square")).to_be_visible()
-    yield page
-    context.close()
-    assert wrong == []
+    with served(build, tmp_path_factory.mktemp("files")) as url:
+        yield url
 
 
 @pytest.fixture
 def page(browser: Browser, url: str) -> Iterator[Page]:
-    with opened(browser, url) as page:
+    with opened(browser, url, SHOWN) as page:
         yield page
 
 
@@ -318,7 +298,7 @@ def test_keys_just_before_a_click_are_not_lost(page):
 
 def test_a_finger_drags_the_square_and_scrolls_the_page_beside_it(browser, url):
     phone = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True}
-    with opened(browser, url, **phone) as page:
+    with opened(browser, url, SHOWN, **phone) as page:
         touch = page.context.new_cdp_session(page)
 
         def swipe(start: tuple[float, float], end: tuple[float, float]) -> None:
@@ -364,7 +344,7 @@ def test_the_photo_has_its_description_whatever_is_in_it(page):
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_axe_finds_nothing(browser, url, theme):
-    with opened(browser, url, f"?__theme={theme}") as page:
+    with opened(browser, url, SHOWN, f"?__theme={theme}") as page:
         page.wait_for_timeout(300)  # colours fade in
         found = Axe().run(page, context="#face").response["violations"]
         assert [f"{rule['id']}: {rule['nodes'][0]['html'][:200]}" for rule in found] == []

@@ -1,6 +1,5 @@
 """Parts of the page by themselves in a real browser: the slider over two pictures, and the strip of results."""
 
-import contextlib
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,17 +8,17 @@ import gradio as gr
 import pytest
 from app_server import write_photo
 from gradio.utils import get_upload_folder
+from page_parts import opened, served
 from playwright.sync_api import Browser, Locator, Page, expect
 
-import app
 from unit.demo.before_after import WAITING, before_after, compared, photo_alone
 from unit.demo.files import kept
 from unit.demo.i18n import CHINESE, ENGLISH
 from unit.demo.strip import LONGEST, History, Result, results_strip
-from unit.system import no_proxy
 
 pytest_plugins = ["app_server", "browser"]
 expect.set_options(timeout=30_000)  # the machine may be busy
+SHOWN = "#slider .after"  # when the page is there
 NASTY = "<img src=x onerror=alert(1)>${alert(2)}`{{7}}.png"
 
 
@@ -66,33 +65,13 @@ def build() -> gr.Blocks:
 
 @pytest.fixture(scope="module")
 def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with pytest.MonkeyPatch.context() as patch, no_proxy():
-        patch.setenv("GRADIO_TEMP_DIR", str(tmp_path_factory.mktemp("files")))
-        demo = build()
-        demo.launch(theme=app.THEME, prevent_thread_lock=True, quiet=True, ssr_mode=False, server_name="127.0.0.1")
-        yield demo.local_url
-        demo.close()
-
-
-@contextlib.contextmanager
-def opened(browser: Browser, url: str, **context: object) -> Iterator[Page]:
-    """The parts, open. Afterwards: nothing went wrong, and nothing was asked of another machine."""
-    context = browser.new_context(locale="en-US", **{"viewport": {"width": 900, "height": 800}, **context})
-    page, wrong = context.new_page(), []
-    page.on("console", lambda message: wrong.append(message.text) if message.type == "error" else None)
-    page.on("pageerror", lambda error: wrong.append(str(error)))
-    page.on("dialog", lambda dialog: wrong.append(dialog.message))
-    page.on("request", lambda r: None if r.url.startswith((url, "data:", "blob:")) else wrong.append(r.url))
-    page.goto(url)
-    expect(page.locator("#slider .after")).to_be_visible()
-    yield page
-    context.close()
-    assert wrong == []
+    with served(build, tmp_path_factory.mktemp("files")) as url:
+        yield url
 
 
 @pytest.fixture
 def page(browser: Browser, url: str) -> Iterator[Page]:
-    with opened(browser, url) as page:
+    with opened(browser, url, SHOWN) as page:
         yield page
 
 
@@ -141,7 +120,7 @@ def test_a_mouse_takes_the_handle_wherever_it_is_pressed(page):
 
 def test_a_finger_moves_the_handle_sideways_and_scrolls_the_page_downwards(browser, url):
     phone = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True}
-    with opened(browser, url, **phone) as page:
+    with opened(browser, url, SHOWN, **phone) as page:
         stage = page.locator("#slider .stage").bounding_box()
         touch = page.context.new_cdp_session(page)
 
