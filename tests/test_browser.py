@@ -19,11 +19,24 @@ expect.set_options(timeout=30_000)  # the machine may be busy
 LEAVING = "this page is being left"
 
 
-@pytest.fixture
-def context(browser: Browser) -> Iterator[BrowserContext]:
+@pytest.fixture(scope="session")
+def profile(browser: Browser) -> Iterator[BrowserContext]:
+    """One for all tests, so that it has the page's scripts: without them a page takes a second more to open."""
     context = browser.new_context(locale="en-US", viewport={"width": 1280, "height": 900})
     yield context
     context.close()
+
+
+@pytest.fixture
+def context(profile: BrowserContext) -> Iterator[BrowserContext]:
+    """A browser that remembers no other visit but in its cache."""
+    yield profile
+    for page in profile.pages:
+        if page.url.startswith("http"):
+            page.evaluate("localStorage.clear()")
+        page.close()
+    profile.clear_cookies()
+    profile.clear_permissions()
 
 
 @pytest.fixture
@@ -306,6 +319,7 @@ def test_the_full_resolution_is_made_on_request(page, tmp_path):
     assert Image.open(tmp_path / "full.png").size == (1100, 900)
 
 
+@pytest.mark.slow
 def test_the_full_resolution_can_be_cancelled(page, tmp_path):
     upload(page, write_photo(tmp_path / "poster.jpg", (6000, 5000)))
     shows(page, "poster-winter.png")
@@ -759,8 +773,10 @@ def test_without_storage_all_but_the_remembered_language_works(browser, app_url)
     assert errors == []
 
 
-@pytest.mark.parametrize("model", ["../../etc", "seasons"])
-@pytest.mark.parametrize("noise", ["temperature=hot&grain=&seed=-1", "temperature=9&grain=3&seed=9999999999"])
+@pytest.mark.parametrize(
+    ("model", "noise"),
+    [("../../etc", "temperature=hot&grain=&seed=-1"), ("seasons", "temperature=9&grain=3&seed=9999999999")],
+)
 def test_a_link_with_nonsense_is_a_plain_visit(model, noise, page, app_url):
     page.goto(f"{app_url}/?model={model}&direction=x&photo=../app.py&{noise}")
     shows(page, "a-summer_meadow-winter.png")
@@ -792,7 +808,7 @@ def test_the_page_in_chinese(page, photo, tmp_path):
 
 @pytest.mark.parametrize(
     ("locale", "tab"),
-    [("zh-TW", "憑空生成"), ("zh-HK", "憑空生成"), ("zh-CN", "From noise"), ("de-DE", "From noise")],
+    [("zh-HK", "憑空生成"), ("zh-CN", "From noise")],
 )
 def test_a_first_visit_gets_the_language_of_the_browser_if_there_is_one(browser, app_url, locale, tab):
     context = browser.new_context(locale=locale)
@@ -881,26 +897,22 @@ def test_the_whole_flow_by_touch(browser, app_url, photo):
     context.close()
 
 
-@pytest.mark.parametrize("width", [360, 390, 768, 1024, 1600])
-def test_nothing_is_wider_than_the_screen(page, photo, width):
-    page.set_viewport_size({"width": width, "height": 844})
-
-    def too_wide() -> int:
-        return page.evaluate("document.documentElement.scrollWidth - window.innerWidth")
-
-    assert too_wide() <= 0
+def test_nothing_is_wider_than_the_screen(page, photo):
     upload(page, photo)
     shows(page, "photo-winter.png")
-    assert too_wide() <= 0
-    order = [page.locator(f"#{name}").bounding_box()["y"] for name in ("way", "photo", "before_after", "tabs")]
-    assert width > 400 or order == sorted(order)
     for name, shown in (
-        ("Film of variations", "#walk"), ("Mix two photos", "#between img"), ("From noise", "#pairs img >> nth=0"),
-        ("About this model", "#about"),
+        ("Both directions", "#cycle_heat img"), ("Film of variations", "#walk"), ("Mix two photos", "#between img"),
+        ("From noise", "#pairs img >> nth=0"), ("About this model", "#about"),
     ):  # fmt: skip
+        page.set_viewport_size({"width": 1280, "height": 844})  # where all tabs have room
         open_tab(page, name)
         expect(page.locator(shown)).to_be_visible()
-        assert too_wide() <= 0
+        for width in (360, 390, 768, 1024, 1600):
+            page.set_viewport_size({"width": width, "height": 844})
+            assert page.evaluate("document.documentElement.scrollWidth - window.innerWidth") <= 0, (name, width)
+    page.set_viewport_size({"width": 360, "height": 844})
+    order = [page.locator(f"#{name}").bounding_box()["y"] for name in ("way", "photo", "before_after", "tabs")]
+    assert order == sorted(order)
 
 
 SHIFTS = """() => {
@@ -942,8 +954,7 @@ def violations(page: Page) -> list[str]:
     return [f"{rule['id']} ({rule['impact']}): {rule['nodes'][0]['html'][:200]}" for rule in found]
 
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
-@pytest.mark.parametrize("language", ["", "zh-tw"])
+@pytest.mark.parametrize(("theme", "language"), [("light", ""), ("dark", "zh-tw")])
 def test_axe_finds_nothing_that_keeps_anybody_out(page, app_url, photo, theme, language):
     page.goto(f"{app_url}/{language}?__theme={theme}")
     shows(page, "a-summer_meadow-winter.png")
@@ -983,6 +994,7 @@ def test_the_notice_is_visible(page):
     expect(page.locator("#notice")).to_contain_text(MISSING_REPO)
 
 
+@pytest.mark.slow
 def test_a_model_of_faces_from_the_hub_has_its_examples_and_measures(context, checkpoints, tmp_path, hub: Hub):
     files = {path.name: path.read_bytes() for path in (checkpoints / "zoo").iterdir()}
     rows = [{"metric": "KID", "direction": "cat → dog", "of": "drawn", "value": 0.25}]

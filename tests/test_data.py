@@ -348,6 +348,7 @@ def check_at_once(config: TrainConfig, reports: multiprocessing.Queue) -> None:
     reports.put(check_data(config))
 
 
+@pytest.mark.slow
 def test_processes_that_start_at_once_fill_one_cache(scenes, home):
     config = make_config(scenes)
     context = multiprocessing.get_context("forkserver")  # this process has threads, which a fork may leave locked

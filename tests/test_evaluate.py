@@ -212,6 +212,7 @@ def test_what_a_perfect_translator_gets(data: Path, extractor: EfficientNetLite2
     assert found["reconstruction error (L1)", "a", "reconstructed"]["value"] < 1e-6
 
 
+@pytest.mark.slow
 def test_measures_during_training(data: Path) -> None:
     """They are those of the command, for the same photos, and leave the generators of training alone."""
     torch.manual_seed(0)

@@ -121,6 +121,7 @@ assert main(["plan", "compact", "--measure", *options]) == 1
 """
 
 
+@pytest.mark.slow
 def test_nothing_needs_what_windows_lacks(tmp_path, monkeypatch):
     """Modules, signals, folders that open like files, /proc: each is hidden, and a run goes through."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))

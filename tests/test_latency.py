@@ -89,6 +89,7 @@ def test_layouts_are_the_trainers(capsys):
     assert {row[0] for row in rows(capsys.readouterr().out)} == {"compact"}
 
 
+@pytest.mark.slow
 def test_the_page_is_measured():
     """With the shipped model, whose page answers within ten seconds on a quiet machine; here only that it does."""
     answers, first, memory, again = benchmark.page(size=(64, 48), calls=2)

@@ -132,6 +132,7 @@ def test_an_app_that_is_told_to_end_ends_well_in_the_middle_of_a_translation(shi
     assert not [path for path in (tmp_path / "files").rglob("*") if path.is_file()]
 
 
+@pytest.mark.slow
 def test_a_request_that_nobody_waits_for_stops(shipped, tmp_path):
     """Its client leaves early."""
     small = handle_file(write_photo(tmp_path / "small.jpg", (64, 48)))

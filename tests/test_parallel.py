@@ -91,6 +91,7 @@ def command_line(data: str, run: Path) -> list[str]:
     return ["-m", "train", "compact", "--data", data, "--run-dir", str(run), *options.split()]
 
 
+@pytest.mark.slow
 def test_torchrun_trains_and_one_process_goes_on(data, tmp_path):
     """The whole trainer in two processes; its checkpoint is then carried on by one."""
     run = tmp_path / "run"

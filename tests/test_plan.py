@@ -30,6 +30,7 @@ def test_flops_are_those_of_a_real_step(options):
     assert plan(config).flops == pytest.approx(counter.get_total_flops(), rel=0.001)
 
 
+@pytest.mark.slow
 def test_processes_and_parts_share_the_activations():
     config = make_config("", Path("run"), batch_size=8)
     whole, shared, parts = plan(config), plan(config, 4), plan(config.replace(accumulate=4))
@@ -65,6 +66,7 @@ def test_the_presets_have_the_sizes_of_the_released_networks():
     assert paper.flops / 1e12 == pytest.approx(generator + 0.05, abs=0.02)
 
 
+@pytest.mark.slow
 def test_memory_is_near_what_a_process_takes():
     """In a process of its own, for it asks for the most the process ever held."""
     done = subprocess.run(

@@ -128,6 +128,7 @@ for reach in (lambda: socket.getaddrinfo("name.invalid", 80), lambda: socket.get
     heard.write_text("")
 
 
+@pytest.mark.slow
 def test_the_server_talks_to_no_other_machine(listener, checkpoints, photo, tmp_path):
     """From its start on, with the settings of somebody who has made none."""
     settings, heard = listener
@@ -177,6 +178,7 @@ def test_uploads_and_results_are_gone_within_the_hour(checkpoints, photo, tmp_pa
     assert list((tmp_path / "files").iterdir()) == []
 
 
+@pytest.mark.slow
 def test_nothing_is_left_when_the_app_ends(checkpoints, photo, tmp_path):
     """Killed it can do nothing about it, but the next one can."""
     for number, left in ((signal.SIGKILL, 1), (signal.SIGTERM, 0)):
@@ -433,6 +435,7 @@ def test_only_the_models_that_are_here_can_be_named(client, photo, name):
     assert str(error.value).startswith(f"There is no model {name!r} here")
 
 
+@pytest.mark.slow
 def test_the_server_fetches_nothing_for_anybody(listener, checkpoints, tmp_path):
     """Gradio would: an address in place of a file, for whoever calls."""
     settings, heard = listener

@@ -577,6 +577,7 @@ pusher.close(timeout=0.5)
     )
 
 
+@pytest.mark.slow
 def test_a_run_pushes_as_it_goes_and_no_failure_stops_it(
     config: TrainConfig, hub: Hub, clients: Clients, tmp_path: Path
 ) -> None:

@@ -128,6 +128,7 @@ def test_what_is_uploaded_is_the_program_and_nothing_else(checkout: Path, monkey
     assert files["unit/models/unit.py"] == (ROOT / "unit/models/unit.py").read_bytes()
 
 
+@pytest.mark.slow
 def test_the_dry_run_can_be_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """As a Space starts it, and from nowhere near this checkout."""
     folder = tmp_path / "space"
