@@ -12,6 +12,7 @@ from typing import Any
 
 import gradio as gr
 import pytest
+import torch
 from app_server import write_photo
 from PIL import Image
 
@@ -26,6 +27,7 @@ from unit.demo.page import Page
 from unit.demo.photo_box import picture_of
 from unit.demo.service import DemoService, UploadedImage, UserError
 from unit.demo.strip import History
+from unit.familiar import FEATURES, Familiar
 
 pytest_plugins = ["app_server"]
 TO_WINTER = "summer → winter"
@@ -112,6 +114,15 @@ def test_a_face_before_a_model_of_scenes_is_told_what_suits_it(service, photo, t
         says(cat, DemoService({"seasons": service.models["seasons"]})),  # where nothing suits it
     ):
         assert "made for those" not in told
+
+
+@pytest.mark.parametrize(("limit", "told"), [(0.0, True), (1e9, False)])
+def test_a_photo_of_another_kind_is_told_what_suits_the_model(service, photo, trusted, limit, told):
+    page = page_of(service)
+    known = Familiar(torch.zeros(1, FEATURES), torch.ones(FEATURES), torch.tensor(limit))
+    page.result.controls.assets.familiar = {service.models["seasons"]: known}
+    note = drawing(page.result, page.result.show)(history=History(), **settings_of(photo))[page.result.note]
+    assert note.endswith("the examples show what suits it.") is told
 
 
 @pytest.mark.parametrize("missing", [None, "", []])

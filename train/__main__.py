@@ -19,6 +19,7 @@ COMMANDS = {  # command -> the module whose main it is, imported when it is aske
     "squares": ("train.tools.crop_squares", "cut squares without black corners out of aligned photos"),
     "adapt": ("train.adapt", "the paper's domain adaptation on digits: a table of accuracies"),
     "ablate": ("train.ablate", "what sharing, cycles and depth contribute, on pairs such as maps"),
+    "familiar": ("train.tools.familiar", "which kinds of photos a model knows, for the page to say where one is not"),
     "finder": ("train.tools.finder", "train the network that finds heads of cats and dogs"),
 }
 

@@ -23,9 +23,10 @@ from unit.system import NAME_BYTES, short_name
 
 CONFIG, WEIGHTS, CARD, METRICS = "config.json", "model.safetensors", "README.md", "metrics.json"
 DISCRIMINATORS = "discriminators.safetensors"  # for those who train on; translating does without
+FAMILIAR = "familiar.safetensors"  # the kinds of photos that it has learnt from, for the page
 NEEDED = CONFIG, WEIGHTS, CARD
 # All that belongs to a checkpoint, but for the folder examples. What else lies beside it is its owner's business.
-FILES = (CONFIG, WEIGHTS, DISCRIMINATORS, CARD, METRICS, "metrics.md", "samples.jpg", "training.json")
+FILES = (CONFIG, WEIGHTS, DISCRIMINATORS, FAMILIAR, CARD, METRICS, "metrics.md", "samples.jpg", "training.json")
 
 # Sizes a real network can have. A file that asks for more would only exhaust the memory.
 _ALLOWED: dict[str, Sequence[int]] = {

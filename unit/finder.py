@@ -88,9 +88,14 @@ class HeadFinder(nn.Module):
             nn.Conv2d(64, 4, 1),
         )  # fmt: skip
 
-    def forward(self, x: Tensor) -> Tensor:
+    def maps(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """What the layers that began as EfficientNet-Lite0 see: (N, 40, H/8, W/8) and (N, 112, H/16, W/16)."""
         eighth = self.eighth(self.stem(x))
-        coarse = F.interpolate(self.context(self.sixteenth(eighth)), scale_factor=2.0, mode="nearest")
+        return eighth, self.sixteenth(eighth)
+
+    def forward(self, x: Tensor) -> Tensor:
+        eighth, sixteenth = self.maps(x)
+        coarse = F.interpolate(self.context(sixteenth), scale_factor=2.0, mode="nearest")
         return self.out(coarse + self.detail(eighth))
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from unit import checkpoint
-from unit.checkpoint import CONFIG, DISCRIMINATORS, FILES, METRICS, NEEDED, CheckpointError
+from unit.checkpoint import CONFIG, DISCRIMINATORS, FAMILIAR, FILES, METRICS, NEEDED, CheckpointError
 from unit.models.protocol import Model
 
 WAITS = (2, 4, 8, 16, 32)  # seconds before each new attempt to upload
@@ -39,7 +39,7 @@ def find_checkpoint(
 ) -> Path:
     """The folder that holds the checkpoint, downloaded first if `source` is a repository of the Hub.
 
-    whole: with all that a page shows beside it, its measures and examples, which a network does without.
+    whole: with all that a page shows beside it, its measures, examples and the kinds of photos it knows.
     training: with the discriminators, if there are any.
     """
     source = _meant(source)
@@ -48,7 +48,7 @@ def find_checkpoint(
         # A string like owner/name may also be a path with a slip in it. If its parent is here, a path is meant.
         if isinstance(source, Path) or not re.fullmatch(r"\w[\w.-]*/\w[\w.-]*", source) or folder.parent.is_dir():
             raise CheckpointError(f"There is no folder {source}.")
-        shown, learnt_with = (METRICS, "examples/*") * whole, (DISCRIMINATORS,) * training
+        shown, learnt_with = (METRICS, FAMILIAR, "examples/*") * whole, (DISCRIMINATORS,) * training
         folder = _download(source, revision, (*NEEDED, *shown, *learnt_with))
     elif revision is not None:
         raise CheckpointError(f"{source} is a folder, which has no revisions: leave the revision out.")

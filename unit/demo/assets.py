@@ -15,8 +15,9 @@ from PIL import Image
 
 from unit.demo.files import saved
 from unit.demo.framed import Framed
-from unit.demo.service import DemoService, Face, UploadedImage
+from unit.demo.service import DemoService, Face, TranslationRequest, UploadedImage
 from unit.demo.visualize import thumbnail, whole_thumbnail
+from unit.familiar import Familiar
 from unit.messages import Message
 
 MOST_REMEMBERED = 200  # lists of files
@@ -80,6 +81,7 @@ class PageAssets:
     ):  # fmt: skip
         self.service, self.credits, self.folders, self.notice = service, credits, folders, notice
         self.examples = {example.key: example for example in examples}
+        self.familiar = {service.models[name]: Familiar.load(folder) for name, folder in folders.items()}
         self.remembered = Remembered()
         self.prepared: set[str] = set()
         photos = {key: whole_thumbnail(example.upload.opened()) for key, example in self.examples.items()}
@@ -96,6 +98,11 @@ class PageAssets:
 
     def is_example(self, upload: UploadedImage) -> bool:
         return any(example.upload == upload for example in self.examples.values())
+
+    def knows(self, request: TranslationRequest) -> bool:
+        """Whether the model has learnt from photos like this one, as far as can be told."""
+        known = self.familiar.get(request.translator)
+        return known is None or known.knows(request.upload.opened())
 
     def framed(self, example: Example) -> Framed:
         """As the page shows it at first."""

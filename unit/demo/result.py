@@ -164,6 +164,11 @@ class ResultPanel:
         said = words("Your photo is on the left, and on the right is what the model made up.")
         if ways := self.controls.ways_for_faces(framed.request):
             said += " " + words("There is the face of a cat or a dog in it: {ways} is made for those.", ways=ways)
+        elif not self.controls.assets.knows(framed.request):
+            said += " " + words(
+                "It is unlike the photos that this model has learnt from, so the result may be poor; the examples show "
+                "what suits it."
+            )
         return said
 
     @for_people

@@ -181,6 +181,8 @@ TABLE = {
     "Your photo is on the left, and on the right is what the model made up.": (
         "左邊是您的照片，右邊是模型想像出來的樣子。"
     ),
+    "It is unlike the photos that this model has learnt from, so the result may be poor; the examples show what suits "
+    "it.": "這類照片和模型學過的照片差別較大，結果可能不太理想；範例照片就是它擅長的類型。",
     "There is the face of a cat or a dog in it: {ways} is made for those.": (
         "照片裡有貓或狗的臉：{ways}更適合這樣的照片。"
     ),
