@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from PIL import Image
+from PIL import Image, ImageChops
 from torch import nn
 
 from tests.photos import seasons
@@ -14,7 +14,7 @@ from train.loop import train
 from train.networks import start_from
 from train.publish.export import export
 from train.state import TrainState
-from unit import UNIT, Sampling, Translator, UNITConfig, load_pretrained, save_pretrained
+from unit import UNIT, Sampling, Translator, UNITConfig, load_pretrained, pipeline, save_pretrained
 from unit.losses import prior_moments
 from unit.models import MUNIT, MUNITConfig
 from unit.models.protocol import Code
@@ -176,3 +176,51 @@ def test_it_is_trained_stopped_resumed_and_exported(tmp_path: Path, monkeypatch:
     of_other = TrainState.build(other)
     with pytest.raises(ValueError, match="was made by another network"):
         of_other.resume()
+
+
+def test_at_a_given_style_it_sees_as_far_as_its_radius_and_no_further() -> None:
+    """The gradient of what is drawn of one latent pixel: nothing beyond the radius, something in its last step."""
+    torch.manual_seed(0)
+    net = unlike(MUNIT(TINY)).double()
+    radius, d = net.config.receptive_radius, net.config.downsampling
+    assert radius is not None
+    side = 2 * radius + 5 * d
+    middle = slice(radius + 2 * d, radius + 3 * d)
+    x = (torch.rand(1, 3, side, side, dtype=torch.float64) * 2 - 1).requires_grad_()
+    drawn = net.decode(Code(net.encode(x, "a"), net.sample_style().double()), "b")
+    drawn[..., middle, middle].square().sum().backward()
+    assert x.grad is not None
+    for seen in (x.grad.abs().amax((0, 1, 2)), x.grad.abs().amax((0, 1, 3))):  # columns, rows
+        places = seen.nonzero()
+        assert int(places.min()) == middle.start - radius
+        assert int(places.max()) == middle.stop - 1 + radius
+    assert MUNITConfig(layout="munit").receptive_radius is None  # instance norm is over all of the picture
+
+
+def test_tiles_of_one_style_are_the_whole_picture(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a random style, of an example's, and of the photo's own, which is that of all of it and not of a tile."""
+    torch.manual_seed(0)
+    translator = Translator(unlike(MUNIT(dataclasses.replace(TINY, n_res_shared=0))), "cpu", torch.float32)
+    image, example = photo(200, 90, 40, size=(300, 230)), photo(250, 0, 0, size=(90, 60))
+    samplings = [Sampling(style=translator.sample_style(3)), Sampling(1, seed=3), Sampling(style_image=example)]
+
+    def drawn() -> list[Image.Image]:
+        encoded = translator.encode(image, "summer")
+        return [
+            *(translator.translate(image, "winter", sampling) for sampling in samplings),
+            *(translator.decode(encoded, "winter", sampling) for sampling in samplings),
+            translator.decode(encoded, "summer"), translator.reconstruct(image, "summer"),
+        ]  # fmt: skip
+
+    def apart(one: Image.Image, other: Image.Image) -> int:
+        return max(high for _, high in ImageChops.difference(one, other).getextrema())  # type: ignore[misc, union-attr]
+
+    whole = drawn()
+    monkeypatch.setattr(pipeline, "TILE", 64)
+    tiled = drawn()
+    assert len(translator.draw(image, "winter", samplings[0])) > 4
+    assert [apart(one, other) <= 1 for one, other in zip(whole, tiled, strict=True)] == [True] * len(whole)
+    assert apart(whole[0], whole[2]) > 1
+    assert apart(whole[6], whole[7]) <= 1
+    monkeypatch.setattr(translator, "_radius", 8)  # too little of what lies around a tile is seen
+    assert apart(translator.translate(image, "winter", samplings[0]), whole[0]) > 1
