@@ -15,6 +15,7 @@ from train.networks import start_from
 from train.publish.export import export
 from train.state import TrainState
 from unit import UNIT, Sampling, Translator, UNITConfig, load_pretrained, pipeline, save_pretrained
+from unit.cli.info import flops
 from unit.losses import prior_moments
 from unit.models import MUNIT, MUNITConfig
 from unit.models.protocol import Code
@@ -42,6 +43,21 @@ def test_the_published_networks_have_the_published_sizes() -> None:
     assert count(net.encoder_a) == content
     assert count(net.decoder_a) - count(*affines) == decoder
     assert count(net) == 2 * (style + mlp + content + decoder) == 2 * 15_026_187
+
+
+def test_the_published_networks_take_the_published_operations() -> None:
+    """Multiplications and additions for 256 x 256 pixels, counted from the description, at every resolution."""
+    conv = lambda c_in, c_out, k, side: 2 * c_in * c_out * k * k * side * side  # noqa: E731
+    down = conv(3, 64, 7, 256) + conv(64, 128, 4, 128) + conv(128, 256, 4, 64)
+    content = down + 8 * conv(256, 256, 3, 64)
+    style = down + conv(256, 256, 4, 32) + conv(256, 256, 4, 16) + conv(256, 8, 1, 16)
+    # The nearest-neighbour enlargements lie within the 5x5 convolutions: of 25 taps on equal pixels 9 are multiplied,
+    # and beside them those of the reflected border, which are few.
+    decoder = (
+        8 * conv(256, 256, 3, 64) + (conv(256, 128, 5, 128) + conv(128, 64, 5, 256)) * 9 // 25 + conv(64, 3, 7, 256)
+    )
+    mlp = 2 * (8 * 256 + 256 * 256 + 256 * 4096)
+    assert flops(PUBLISHED, 256, 256) == pytest.approx(content + style + decoder + mlp, rel=0.02)
 
 
 @pytest.mark.parametrize("layout", ["munit", "munit-compact"])
@@ -174,7 +190,7 @@ def test_it_is_trained_stopped_resumed_and_exported(tmp_path: Path, monkeypatch:
     of_unit = UNITConfig(layout="refined8", dim=4, n_res=1, image_size=32)
     other = config("whole", 2).replace(model=of_unit, weights=presets("")["compact"][1].weights)
     of_other = TrainState.build(other)
-    with pytest.raises(ValueError, match="was made by another network"):
+    with pytest.raises(ValueError, match="whole holds a run of the model 'munit', and this run trains 'unit': choose"):
         of_other.resume()
 
 

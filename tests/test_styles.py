@@ -1,19 +1,24 @@
 """Styles: of an example or of a seed, in the library, on the command line and on the page."""
 
+import io
+import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from app_server import serve
 from gradio_client import Client, handle_file
 from gradio_client.exceptions import AppError
-from PIL import Image, ImageChops
-from playwright.sync_api import Browser, expect
+from page_parts import opened
+from PIL import Image, ImageChops, ImageSequence
+from playwright.sync_api import Browser, Locator, Page, expect
 
 from unit import UNIT, Sampling, Translator, UNITConfig, save_pretrained
 from unit.cli import main
+from unit.demo.service import style_text
 from unit.images import ImageError
 from unit.models import MUNIT, MUNITConfig
 
@@ -178,6 +183,7 @@ def test_what_cannot_be_a_style_is_one_line(
         assert said(option, value, *out, **seasons, status=2) == f"this model has no styles: leave out {option}.\n"
     both = said("--style", "rex.png", "--styles", "2", *out, status=2)
     assert both == "--style and --styles contradict each other: leave out one.\n"
+    assert not Path("dogs").exists()
     assert said("--styles", "0", *out, status=2).strip().endswith("must be 1 or more.")
     one = said("--styles", "2", "-o", "dog.png", status=2)
     assert one == "-o dog.png is one file, and --styles makes several: name a folder.\n"
@@ -239,6 +245,176 @@ def test_programs_follow_an_example_or_a_seed(client: Client, translator: Transl
     ):
         with pytest.raises(AppError, match=sentence):
             asked(**settings)  # type: ignore[arg-type]
+
+
+def chosen(page: Page) -> str:
+    return page.locator("#chosen_style").locator("textarea, input").first.input_value()
+
+
+def shown(page: Page, before: str | None = None) -> str:
+    """The address of the result, once it is another than before."""
+    result = page.locator("#before_after img.after")
+    if before:
+        expect(result).not_to_have_attribute("src", before)
+    expect(page.locator("#before_after .frame")).to_have_attribute("aria-busy", "false")
+    return result.get_attribute("src") or ""
+
+
+def pictures(page: Page, elem_id: str) -> Locator:
+    return page.locator(f"#{elem_id} button").filter(has=page.locator("img"))
+
+
+def fetched(page: Page, address: str) -> Image.Image:
+    return Image.open(io.BytesIO(page.request.get(address).body())).convert("RGB")
+
+
+def seen_at(film: Image.Image, milliseconds: float) -> Image.Image:
+    """What a film shows then. Frames that are alike are one in the file, for as long as all of them."""
+    ends = 0
+    for frame in ImageSequence.Iterator(film):
+        frame.load()  # only then its duration is known
+        ends += frame.info["duration"]
+        if milliseconds < ends:
+            return frame.convert("RGB")
+    pytest.fail(f"it ends after {ends} ms")
+
+
+def close(one: Image.Image, other: Image.Image) -> bool:
+    """Equal but for rounding: weights may be in bfloat16 there."""
+    return max(high for _, high in ImageChops.difference(one, other).getextrema()) <= 8  # type: ignore[misc]
+
+
+@pytest.fixture
+def page(browser: Browser, styled_url: str) -> Iterator[Page]:
+    """The page of the model with styles, which shows them."""
+    with opened(browser, styled_url, "#before_after img.after", viewport={"width": 1280, "height": 1000}) as page:
+        page.locator("#way").get_by_role("radio", name="cat → dog", exact=True).check(force=True)
+        expect(pictures(page, "gallery")).to_have_count(8, timeout=60_000)
+        shown(page)
+        yield page
+
+
+def test_a_chosen_style_is_that_of_full_resolution_undo_and_link(
+    page: Page, browser: Browser, translator: Translator, styled_url: str, tmp_path: Path
+) -> None:
+    mean = shown(page)
+    pictures(page, "gallery").nth(3).click()
+    third = shown(page, mean)
+    assert chosen(page) == style_text(translator.sample_style(3))
+    page.locator("#full").click()
+    with page.expect_download() as download:
+        page.locator("#full_download").click()
+    full = Image.open(download.value.path()).convert("RGB")
+    cat = photo((90, 120, 40), (96, 72))
+    cat.save(tmp_path / "cat.jpg")
+    assert close(full, translator.translate(tmp_path / "cat.jpg", "dog", Sampling(style=translator.sample_style(3))))
+    assert not close(full, translator.translate(tmp_path / "cat.jpg", "dog"))
+    assert close(full, fetched(page, third))
+
+    page.get_by_role("tab", name="About this model").click()
+    page.locator("#link").click()
+    link = page.locator("#link_text").locator("textarea, input").first
+    expect(link).to_have_value(re.compile(r"[?&]style_seed=3\b"))
+    for query in (link.input_value().partition("?")[2], "model=pets&direction=cat → dog&style=1,2,3"):
+        with opened(browser, styled_url, "#before_after img.after", f"/?{query}") as other:
+            expect(pictures(other, "gallery")).to_have_count(8, timeout=60_000)
+            assert chosen(other) == (chosen(page) if "style_seed" in query else "")  # three numbers are no style
+            assert close(fetched(other, shown(other)), fetched(page, third if "style_seed" in query else mean))
+
+    pictures(page, "gallery").nth(6).click()
+    sixth = shown(page, third)
+    page.locator("#undo").click()
+    shown(page, sixth)
+    expect(page.locator("#chosen_style").locator("textarea, input").first).to_have_value(
+        style_text(translator.sample_style(3))
+    )
+    page.locator("#strip img").last.click()  # the first result of this way
+    expect(page.locator("#chosen_style").locator("textarea, input").first).to_have_value("")
+
+
+def test_styles_are_kept_chosen_again_mixed_and_walked_through(
+    page: Page, translator: Translator, tmp_path: Path
+) -> None:
+    photo(RED).save(tmp_path / "rex.png")
+    photo((20, 60, 140), (64, 48)).save(tmp_path / "other.png")
+    last = shown(page)
+    for n, seed in enumerate((2, 5), 1):
+        pictures(page, "gallery").nth(seed).click()
+        last = shown(page, last)
+        page.locator("#keep_style").click()
+        expect(pictures(page, "kept")).to_have_count(n)
+    page.locator("#keep_style").click()  # it is there already
+
+    page.get_by_role("tab", name="Between two styles").click()
+    between, towards = page.locator("#between_styles img"), page.locator("#towards")
+    expect(towards.get_by_role("radio")).to_have_count(2)
+    expect(towards.get_by_role("radio", name="Kept style 1")).to_be_checked()  # the other one is the result's
+    expect(between).to_be_visible()
+    slider = page.locator("#style_position input[type=range]")
+    half = between.get_attribute("src") or ""
+    slider.fill("1")
+    expect(between).not_to_have_attribute("src", half)
+    end = between.get_attribute("src") or ""
+    path = tmp_path / "cat.jpg"
+    photo((90, 120, 40), (96, 72)).save(path)
+    styles = [translator.sample_style(seed) for seed in (2, 5)]
+    two, five = (translator.translate(path, "dog", Sampling(style=style)) for style in styles)
+    middle = tuple((x + y) / 2 for x, y in zip(*styles, strict=True))
+    assert close(fetched(page, end), two)
+    assert close(fetched(page, half), translator.translate(path, "dog", Sampling(style=middle)))
+    assert not close(two, five)
+    page.locator("#take_style").click()
+    last = shown(page, last)
+    assert close(fetched(page, last), two)
+
+    page.locator("#style_image input[type=file]").set_input_files(tmp_path / "rex.png")
+    last = shown(page, last)
+    expect(towards.get_by_role("radio")).to_have_count(3)
+    followed = style_text(translator.encode_style(tmp_path / "rex.png", "dog"))
+    pictures(page, "gallery").nth(0).click()
+    last = shown(page, last)
+    towards.get_by_role("radio", name="The photo it shall look like").check(force=True)
+    before = between.get_attribute("src") or ""
+    slider.fill("0.98")
+    expect(between).not_to_have_attribute("src", before)
+    example = translator.translate(path, "dog", Sampling(style=tuple(map(float, followed.split(",")))))
+    assert close(fetched(page, between.get_attribute("src") or ""), example)
+
+    page.locator("#photo input[type=file]").set_input_files(tmp_path / "other.png")  # the same styles for another photo
+    last = shown(page, last)
+    pictures(page, "kept").nth(1).click()
+    last = shown(page, last)
+    other = translator.translate(tmp_path / "other.png", "dog", Sampling(style=styles[1]))
+    assert close(fetched(page, last), other)
+
+    page.get_by_role("tab", name="Film of variations").click()  # through both
+    film = page.locator("#walk_film img")
+    expect(film).to_be_visible()
+    frames = Image.open(io.BytesIO(page.request.get(film.get_attribute("src") or "").body()))
+    mean_off = lambda frame, picture: np.abs(np.asarray(frame, float) - np.asarray(picture, float)).mean()  # noqa: E731
+    first, opposite = seen_at(frames, 0), seen_at(frames, 1500)  # milliseconds, of 3000
+    ours = translator.translate(tmp_path / "other.png", "dog", Sampling(style=styles[0]))
+    assert mean_off(first, ours) < mean_off(first, other)
+    assert mean_off(opposite, other) < mean_off(opposite, ours)
+
+    page.locator("#way").get_by_role("radio", name="dog → cat", exact=True).check(force=True)
+    shown(page, last)
+    expect(pictures(page, "kept")).to_have_count(0)  # those are of the other domain
+    page.locator("#way").get_by_role("radio", name="cat → dog", exact=True).check(force=True)
+    expect(pictures(page, "kept")).to_have_count(2)
+    page.locator("#way").get_by_role("radio", name="summer → winter", exact=True).check(force=True)
+    expect(page.locator("#keep_style")).to_be_hidden()
+    page.get_by_role("tab", name="Between two styles").click()
+    expect(between).to_be_hidden()
+
+
+def test_texts_are_true_of_the_model(page: Page) -> None:
+    page.get_by_role("tab", name="About this model").click()
+    expect(page.locator("#about")).to_contain_text("Style: 8 numbers for the whole photo")
+    expect(page.get_by_text("Multimodal Unsupervised Image-to-Image Translation")).to_be_visible()
+    page.locator("#way").get_by_role("radio", name="winter → summer", exact=True).check(force=True)
+    expect(page.locator("#about")).to_contain_text("Latent")
+    expect(page.get_by_text("UNIT is unimodal")).to_be_visible()
 
 
 def test_the_page_shows_styles_and_follows_an_example(browser: Browser, styled_url: str, tmp_path: Path) -> None:
