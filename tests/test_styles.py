@@ -37,8 +37,8 @@ def untrained() -> MUNIT:
     with torch.random.fork_rng(), torch.no_grad():
         torch.manual_seed(0)
         net = MUNIT(MUNITConfig(dim=4, n_res=1, mlp_dim=8, image_size=32, domain_a="cat", domain_b="dog"))
-        for p in net.parameters():
-            p.add_(0.1 * torch.randn(p.shape))
+        for name, p in net.named_parameters():
+            p.add_((0.4 if "affine" in name or "mlp" in name else 0.1) * torch.randn(p.shape))
     return net
 
 
@@ -183,7 +183,6 @@ def test_what_cannot_be_a_style_is_one_line(
         assert said(option, value, *out, **seasons, status=2) == f"this model has no styles: leave out {option}.\n"
     both = said("--style", "rex.png", "--styles", "2", *out, status=2)
     assert both == "--style and --styles contradict each other: leave out one.\n"
-    assert not Path("dogs").exists()
     assert said("--styles", "0", *out, status=2).strip().endswith("must be 1 or more.")
     one = said("--styles", "2", "-o", "dog.png", status=2)
     assert one == "-o dog.png is one file, and --styles makes several: name a folder.\n"
