@@ -188,10 +188,11 @@ def test_it_is_trained_stopped_resumed_and_exported(tmp_path: Path, monkeypatch:
     assert "1703.00848" not in card
 
     of_unit = UNITConfig(layout="refined8", dim=4, n_res=1, image_size=32)
-    other = config("whole", 2).replace(model=of_unit, weights=presets("")["compact"][1].weights)
-    of_other = TrainState.build(other)
-    with pytest.raises(ValueError, match="whole holds a run of the model 'munit', and this run trains 'unit': choose"):
-        of_other.resume()
+    plain = dataclasses.replace(presets("")["compact"][1].weights, perceptual=0.0)
+    train(config("unit", 1).replace(model=of_unit, weights=plain))
+    of_styles = TrainState.build(config("unit", 2))
+    with pytest.raises(ValueError, match="unit holds a run of the model 'unit', and this run trains 'munit': choose"):
+        of_styles.resume()
 
 
 def test_at_a_given_style_it_sees_as_far_as_its_radius_and_no_further() -> None:

@@ -5,7 +5,9 @@ import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
+import gradio as gr
 import numpy as np
 import pytest
 import torch
@@ -18,7 +20,11 @@ from playwright.sync_api import Browser, Locator, Page, expect
 
 from unit import UNIT, Sampling, Translator, UNITConfig, save_pretrained
 from unit.cli import main
-from unit.demo.service import style_text
+from unit.demo.assets import PageAssets
+from unit.demo.i18n import ENGLISH
+from unit.demo.page import Page as PageParts
+from unit.demo.service import DemoService, UserError, style_text
+from unit.demo.strip import History
 from unit.images import ImageError
 from unit.models import MUNIT, MUNITConfig
 
@@ -90,7 +96,7 @@ def test_an_example_too_large_to_be_looked_at_whole_is_looked_at_smaller(
     assert translator.encode_style(large, "dog") == translator.encode_style(large.resize((32, 21), 3), "dog")
 
 
-def test_what_cannot_be_a_style_is_one_sentence(translator: Translator, without: Translator) -> None:
+def test_what_cannot_be_a_style_is_one_sentence(translator: Translator, without: Translator, tmp_path: Path) -> None:
     image = photo(RED)
     assert translator.has_styles
     assert not without.has_styles
@@ -106,8 +112,16 @@ def test_what_cannot_be_a_style_is_one_sentence(translator: Translator, without:
         translator.translate(image, "dog", Sampling(style=(1.0, 2.0, 3.0)))
     with pytest.raises(ValueError, match="style_image and style contradict each other: leave out one"):
         Sampling(style_image=image, style=(0.0,) * 8)
-    with pytest.raises(ImageError, match="There is no file"):
-        translator.translate(image, "dog", Sampling(style_image="nowhere.jpg"))
+    with pytest.raises(ValueError, match="a style of this model is 8 numbers, and this one has others: they must be"):
+        translator.translate(image, "dog", Sampling(style=(float("nan"),) * 8))
+    with pytest.raises(ValueError, match="this model has no styles: leave the style out"):
+        print(without.mean_style)
+    (tmp_path / "note.jpg").write_text("no picture")
+    for path, sentence in (("nowhere.jpg", "There is no file"), (tmp_path / "note.jpg", "is not a picture")):
+        with pytest.raises(ImageError, match=sentence):
+            translator.translate(image, "dog", Sampling(style_image=path))
+        with pytest.raises(ImageError, match=sentence):
+            translator.encode_style(path, "dog")
 
 
 # ---- the command line
@@ -187,6 +201,11 @@ def test_what_cannot_be_a_style_is_one_line(
     one = said("--styles", "2", "-o", "dog.png", status=2)
     assert one == "-o dog.png is one file, and --styles makes several: name a folder.\n"
     assert not Path("dogs").exists() or files("dogs") == []
+    for command in ("sample", "interpolate"):  # they follow no style
+        words = ["cats/one.png", "cats/two.png", "--to", "dog"] if command == "interpolate" else []
+        assert main([command, *words, "--style", "rex.png", *out, "--model", str(pets)]) == 2
+        said_of = "unrecognized arguments: --style rex.png. --help lists those there are.\n"
+        assert capsys.readouterr().err == said_of
     photo(RED).save("cats/rex.png")
     kept = Path("rex.png").read_bytes()
     main(["translate", "cats/rex.png", "--to", "dog", "--style", "rex.png", "-o", ".", "--model", str(pets)])
@@ -218,6 +237,8 @@ def test_programs_follow_an_example_or_a_seed(client: Client, translator: Transl
     image, red = tmp_path / "cat.png", tmp_path / "rex.png"
     photo((90, 120, 40)).save(image)
     photo(RED).save(red)
+    note = tmp_path / "note.jpg"
+    note.write_text("no picture")
 
     def asked(direction: str = "cat → dog", model: str = "pets", **settings: object) -> Image.Image:
         file = client.predict(
@@ -238,12 +259,46 @@ def test_programs_follow_an_example_or_a_seed(client: Client, translator: Transl
     assert same(back, translator.translate(image, "cat", Sampling(style_image=red)))
     for settings, sentence in (
         ({"style_seed": 3, "style_image": handle_file(red)}, "style_seed and style_image contradict each other"),
+        ({"style_image": handle_file(note)}, "note.jpg is not a picture this program can read"),
         ({"style_seed": -1}, "Seed must be a number from 0"),
         ({"model": "seasons", "direction": "summer → winter", "style_seed": 3}, "This model has no styles"),
         ({"model": "seasons", "direction": "summer → winter", "style_image": handle_file(red)}, "has no styles"),
     ):
         with pytest.raises(AppError, match=sentence):
             asked(**settings)  # type: ignore[arg-type]
+
+
+def test_programs_are_told_which_models_have_styles(client: Client) -> None:
+    assert {model["name"]: model["style_dim"] for model in client.predict(api_name="/models")} == {
+        "pets": 8, "seasons": None,
+    }  # fmt: skip
+
+
+def test_programs_give_no_style_where_it_makes_no_sense(client: Client, tmp_path: Path) -> None:
+    """A photo is reconstructed with its own style."""
+    image = tmp_path / "cat.png"
+    photo(RED).save(image)
+    with pytest.raises(TypeError, match="style_seed"):
+        client.predict(image=handle_file(image), domain="cat", model="pets", style_seed=3, api_name="/reconstruct")
+
+
+def test_what_the_page_cannot_do_with_a_style_is_one_sentence(pets: Path, tiny_checkpoint: Path) -> None:
+    """As a handler is told it by a browser that was tampered with, and where there is nothing to keep or to go to."""
+    service = DemoService({path.name: Translator.from_pretrained(path) for path in (pets, tiny_checkpoint)})
+    with gr.Blocks() as demo:
+        page = PageParts(demo, service, ENGLISH, PageAssets(service, [], "", dict.fromkeys(service.models)))
+    settings: dict[str, Any] = dict.fromkeys(page.controls.settings) | {"way": "pets/cat → dog"}
+    sentence = "A style of this model is 8 numbers: please choose another one."
+    for style in ("1,2,3", "a", [1.0] * 8, ",".join(["nan"] * 8), ",".join(["1e9"] * 8)):
+        with pytest.raises(UserError, match=sentence):
+            service.written_style(style, "pets")
+    with pytest.raises(UserError, match="This model has no styles: leave the style out"):
+        service.written_style("1,2,3", "seasons")
+    with pytest.raises(gr.Error, match="Please add a photo first"):
+        page.styles.keep(history=History(), kept=(), **settings)
+    assert page.asked_style({"style": "1,2,3"}, "pets") == page.asked_style({"style_seed": "x"}, "pets") == ""
+    assert page.asked_style({"style_seed": "3"}, "seasons") == ""
+    assert page.asked_style({"style": "0,0,0,0,0,0,0,1"}, "pets") == "0,0,0,0,0,0,0,1"
 
 
 def chosen(page: Page) -> str:

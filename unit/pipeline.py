@@ -479,6 +479,8 @@ class Translator:
             return None
         if len(style) != (wanted := self._check_styles()):
             raise ValueError(f"a style of this model is {wanted} numbers, and this one {len(style)}")
+        if not all(map(math.isfinite, style)):
+            raise ValueError(f"a style of this model is {wanted} numbers, and this one has others: they must be finite")
         return self._send(torch.tensor(style).view(1, -1, 1, 1))
 
     def _check_styles(self) -> int:
