@@ -119,8 +119,8 @@ def test_no_models_is_one_sentence(tmp_path, monkeypatch):
 
 def test_models(client):
     assert client.predict(api_name="/models") == [
-        {"name": "seasons", "directions": [TO_WINTER, TO_SUMMER]},
-        {"name": "zoo", "directions": ["cat → dog", "dog → cat"]},
+        {"name": "seasons", "directions": [TO_WINTER, TO_SUMMER], "style_dim": None},
+        {"name": "zoo", "directions": ["cat → dog", "dog → cat"], "style_dim": None},
     ]
 
 

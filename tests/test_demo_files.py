@@ -95,7 +95,9 @@ def test_what_draws_can_do_so_in_another_process(service, photo, trusted, monkey
     assert set(both) == set(page.both.shown)
     noise = {"temperature": 1, "grain": 8, "seed": 0}
     *_, variations = drawing(page.variations, page.variations.show)(**noise, **settings)
-    assert [caption for _, caption in variations] == [f"Variation {number}" for number in (1, 2, 3, 4)]
+    captions = [caption for _, caption in variations[page.variations.gallery]]
+    assert captions == [f"Variation {number}" for number in (1, 2, 3, 4)]
+    assert variations[page.variations.styles] == []
 
 
 def test_a_face_before_a_model_of_scenes_is_told_what_suits_it(service, photo, trusted):

@@ -13,6 +13,7 @@ from train.config import presets
 from unit import UNIT, Translator, UNITConfig
 from unit import latency as benchmark
 from unit.__main__ import main
+from unit.models import MUNIT, MUNITConfig
 
 ROW = re.compile(r"\| (.+) \| (\d+ x \d+) \| (.+) \| ([\d,]+) \| ([\d,]+) \| ([\d,]+) \| ([\d.]+) \| (\d+) \|")
 
@@ -49,11 +50,26 @@ def test_numbers_agree():
         assert row.difference == 0
 
 
+@pytest.mark.parametrize("layout", ["munit-compact", "munit"])
+def test_networks_of_a_munit_that_are_taken_apart_draw_the_same(layout):
+    """In the mean style, at a size they were not made for."""
+    torch.manual_seed(0)
+    model = MUNIT(MUNITConfig(layout=layout, dim=4, n_res=1, mlp_dim=8))
+    with torch.no_grad():
+        for p in model.parameters():
+            p.add_(0.1 * torch.randn(p.shape))
+    plain = Translator(model, "cpu", torch.float32)
+    apart = benchmark._translator(model, lambda net, x, multiple: torch.inference_mode()(net))
+    for row in benchmark.measure("tiny", {benchmark.PLAIN: plain, "apart": apart}, (37, 50), seconds=0):
+        assert row.difference <= 1, row
+
+
 @pytest.mark.slow
 @pytest.mark.skipif(not shutil.which(os.environ.get("CXX", "g++")), reason="needs a C++ compiler")
-def test_built_networks_draw_the_same():
+@pytest.mark.parametrize("model", [UNIT(UNITConfig(dim=4, n_res=1, channels_a=1)), MUNIT(MUNITConfig(dim=4, n_res=1))])
+def test_built_networks_draw_the_same(model):
     """At sizes they were not built with, and whatever of the runtimes is installed."""
-    ways = benchmark.ways(UNIT(UNITConfig(dim=4, n_res=1, channels_a=1)), notes := [])
+    ways = benchmark.ways(model, notes := [])
     assert "torch.compile fp32" in ways, notes
     for size in ((37, 50), (64, 64)):
         for row in benchmark.measure("tiny", ways, size, seconds=0):  # bf16, where there is any, has 8 bits to round to
@@ -83,7 +99,7 @@ def test_a_way_that_fails_does_not_end_the_others(monkeypatch):
 
 
 def test_layouts_are_the_trainers(capsys):
-    models = [config.model for _, config in presets("").values() if isinstance(config.model, UNITConfig)]
+    models = [config.model for _, config in presets("").values()]
     assert {model.layout: dataclasses.replace(model, aligned=False) for model in models} == benchmark.CONFIGS
     assert main(["benchmark", "--quick", "--layouts", "compact", "--sizes", "16x16", "--seconds", "0.1"]) == 0
     assert {row[0] for row in rows(capsys.readouterr().out)} == {"compact"}

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from PIL import Image
+from PIL import Image, ImageChops
 from torch import nn
 
 from tests.photos import seasons
@@ -14,7 +14,8 @@ from train.loop import train
 from train.networks import start_from
 from train.publish.export import export
 from train.state import TrainState
-from unit import UNIT, Sampling, Translator, UNITConfig, load_pretrained, save_pretrained
+from unit import UNIT, Sampling, Translator, UNITConfig, load_pretrained, pipeline, save_pretrained
+from unit.cli.info import flops
 from unit.losses import prior_moments
 from unit.models import MUNIT, MUNITConfig
 from unit.models.protocol import Code
@@ -42,6 +43,21 @@ def test_the_published_networks_have_the_published_sizes() -> None:
     assert count(net.encoder_a) == content
     assert count(net.decoder_a) - count(*affines) == decoder
     assert count(net) == 2 * (style + mlp + content + decoder) == 2 * 15_026_187
+
+
+def test_the_published_networks_take_the_published_operations() -> None:
+    """Multiplications and additions for 256 x 256 pixels, counted from the description, at every resolution."""
+    conv = lambda c_in, c_out, k, side: 2 * c_in * c_out * k * k * side * side  # noqa: E731
+    down = conv(3, 64, 7, 256) + conv(64, 128, 4, 128) + conv(128, 256, 4, 64)
+    content = down + 8 * conv(256, 256, 3, 64)
+    style = down + conv(256, 256, 4, 32) + conv(256, 256, 4, 16) + conv(256, 8, 1, 16)
+    # The nearest-neighbour enlargements lie within the 5x5 convolutions: of 25 taps on equal pixels 9 are multiplied,
+    # and beside them those of the reflected border, which are few.
+    decoder = (
+        8 * conv(256, 256, 3, 64) + (conv(256, 128, 5, 128) + conv(128, 64, 5, 256)) * 9 // 25 + conv(64, 3, 7, 256)
+    )
+    mlp = 2 * (8 * 256 + 256 * 256 + 256 * 4096)
+    assert flops(PUBLISHED, 256, 256) == pytest.approx(content + style + decoder + mlp, rel=0.02)
 
 
 @pytest.mark.parametrize("layout", ["munit", "munit-compact"])
@@ -172,7 +188,56 @@ def test_it_is_trained_stopped_resumed_and_exported(tmp_path: Path, monkeypatch:
     assert "1703.00848" not in card
 
     of_unit = UNITConfig(layout="refined8", dim=4, n_res=1, image_size=32)
-    other = config("whole", 2).replace(model=of_unit, weights=presets("")["compact"][1].weights)
-    of_other = TrainState.build(other)
-    with pytest.raises(ValueError, match="was made by another network"):
-        of_other.resume()
+    plain = dataclasses.replace(presets("")["compact"][1].weights, perceptual=0.0)
+    train(config("unit", 1).replace(model=of_unit, weights=plain))
+    of_styles = TrainState.build(config("unit", 2))
+    with pytest.raises(ValueError, match="unit holds a run of the model 'unit', and this run trains 'munit': choose"):
+        of_styles.resume()
+
+
+def test_at_a_given_style_it_sees_as_far_as_its_radius_and_no_further() -> None:
+    """The gradient of what is drawn of one latent pixel: nothing beyond the radius, something in its last step."""
+    torch.manual_seed(0)
+    net = unlike(MUNIT(TINY)).double()
+    radius, d = net.config.receptive_radius, net.config.downsampling
+    assert radius is not None
+    side = 2 * radius + 5 * d
+    middle = slice(radius + 2 * d, radius + 3 * d)
+    x = (torch.rand(1, 3, side, side, dtype=torch.float64) * 2 - 1).requires_grad_()
+    drawn = net.decode(Code(net.encode(x, "a"), net.sample_style().double()), "b")
+    drawn[..., middle, middle].square().sum().backward()
+    assert x.grad is not None
+    for seen in (x.grad.abs().amax((0, 1, 2)), x.grad.abs().amax((0, 1, 3))):  # columns, rows
+        places = seen.nonzero()
+        assert int(places.min()) == middle.start - radius
+        assert int(places.max()) == middle.stop - 1 + radius
+    assert MUNITConfig(layout="munit").receptive_radius is None  # instance norm is over all of the picture
+
+
+def test_tiles_of_one_style_are_the_whole_picture(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a random style, of an example's, and of the photo's own, which is that of all of it and not of a tile."""
+    torch.manual_seed(0)
+    translator = Translator(unlike(MUNIT(dataclasses.replace(TINY, n_res_shared=0))), "cpu", torch.float32)
+    image, example = photo(200, 90, 40, size=(300, 230)), photo(250, 0, 0, size=(90, 60))
+    samplings = [Sampling(style=translator.sample_style(3)), Sampling(1, seed=3), Sampling(style_image=example)]
+
+    def drawn() -> list[Image.Image]:
+        encoded = translator.encode(image, "summer")
+        return [
+            *(translator.translate(image, "winter", sampling) for sampling in samplings),
+            *(translator.decode(encoded, "winter", sampling) for sampling in samplings),
+            translator.decode(encoded, "summer"), translator.reconstruct(image, "summer"),
+        ]  # fmt: skip
+
+    def apart(one: Image.Image, other: Image.Image) -> int:
+        return max(high for _, high in ImageChops.difference(one, other).getextrema())  # type: ignore[misc, union-attr]
+
+    whole = drawn()
+    monkeypatch.setattr(pipeline, "TILE", 64)
+    tiled = drawn()
+    assert len(translator.draw(image, "winter", samplings[0])) > 4
+    assert [apart(one, other) <= 1 for one, other in zip(whole, tiled, strict=True)] == [True] * len(whole)
+    assert apart(whole[0], whole[2]) > 1
+    assert apart(whole[6], whole[7]) <= 1
+    monkeypatch.setattr(translator, "_radius", 8)  # too little of what lies around a tile is seen
+    assert apart(translator.translate(image, "winter", samplings[0]), whole[0]) > 1

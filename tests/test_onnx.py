@@ -4,17 +4,20 @@ import re
 import shutil
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
+from toy_model import Toy, ToyConfig
 
 import unit.onnx
 from unit import UNIT, Translator, UNITConfig, load_pretrained, save_pretrained
 from unit.cli import main
 from unit.images import to_tensor
 from unit.latency import photo
+from unit.models import MODELS, MUNIT, MUNITConfig
 from unit.models.protocol import Code
 from unit.onnx import OPSET, export
 
@@ -103,6 +106,66 @@ def test_what_cannot_be_exported_is_said(model: UNIT, tmp_path: Path, monkeypatc
     assert main([*command, "winter"]) == 1
     assert "install the packages of the extra onnx: pip install" in capsys.readouterr().err
     assert not (tmp_path / "out.onnx").exists()
+
+
+def styled(layout: Any = "munit-compact") -> MUNIT:
+    """Weights that no block starts with, so that the style matters."""
+    with torch.random.fork_rng(), torch.no_grad():
+        torch.manual_seed(0)
+        net = MUNIT(MUNITConfig(layout=layout, dim=4, n_res=1, mlp_dim=8, domain_a="cat", domain_b="dog"))
+        for p in net.parameters():
+            p.add_(0.1 * torch.randn(p.shape))
+    return net.eval()
+
+
+@pytest.mark.slow
+def test_a_munit_is_exported_with_its_style_as_the_second_input(tmp_path: Path, capsys) -> None:
+    """At a third size, too, and in the style that was given; on the command line as well."""
+    import onnx
+    import onnxruntime
+
+    net = styled()
+    save_pretrained(net, tmp_path / "pets", dtype=torch.float32)
+    command = ["onnx", str(tmp_path / "pets"), str(tmp_path / "dog.onnx"), "--to", "dog"]
+    assert main(command) == 0
+    said = capsys.readouterr().out
+    assert "Pictures of 192 x 144 and 120 x 160 pixels differ from PyTorch's by at most 0.0" in said
+    assert "A style is 8 numbers: 0 is the mean" in said
+    given = onnx.load(tmp_path / "dog.onnx").graph.input
+    assert [each.name for each in given] == ["photo", "style"]
+    assert [side.dim_value for side in given[1].type.tensor_type.shape.dim] == [1, 8]
+    session = onnxruntime.InferenceSession(tmp_path / "dog.onnx")
+    x, translator = to_tensor(photo((64, 40)), 3), Translator(net, "cpu", torch.float32)
+    drawn = []
+    for style in (translator.mean_style, translator.sample_style(1)):
+        (y,) = session.run(None, {"photo": x.numpy(), "style": np.array([style], np.float32)})
+        with torch.no_grad():
+            expected = net.decode(Code(net.encode(x, "a"), torch.tensor(style).view(1, 8, 1, 1)), "b")
+        assert float((torch.from_numpy(y) - expected).abs().max()) < 1e-3
+        drawn.append(y)
+    assert np.abs(drawn[0] - drawn[1]).max() > 0.05
+
+
+def test_a_munit_has_no_noise_beside_its_style(tmp_path: Path, capsys) -> None:
+    save_pretrained(styled(), tmp_path / "pets")
+    assert main(["onnx", str(tmp_path / "pets"), str(tmp_path / "dog.onnx"), "--to", "dog", "--noise"]) == 1
+    sentence = "the noise of a model with styles is its style, which the file takes anyway: leave out --noise.\n"
+    assert capsys.readouterr().err == sentence
+    assert not (tmp_path / "dog.onnx").exists()
+
+
+def test_a_model_that_cannot_be_exported_is_one_sentence(tmp_path: Path, monkeypatch, capsys) -> None:
+    monkeypatch.setitem(MODELS, "toy", (ToyConfig, Toy))
+    save_pretrained(Toy(), tmp_path / "toy")  # type: ignore[arg-type]
+    assert main(["onnx", str(tmp_path / "toy"), str(tmp_path / "b.onnx"), "--to", "b"]) == 2
+    said = f"{tmp_path / 'toy'} is no UNIT and no MUNIT, and this command knows no other model.\n"
+    assert capsys.readouterr().err == said
+
+
+@pytest.mark.slow
+def test_the_published_munit_is_exported(tmp_path: Path) -> None:
+    """It looks at the whole picture."""
+    assert export(styled("munit"), tmp_path / "out.onnx", "cat").difference < 0.1
 
 
 @pytest.mark.slow

@@ -1,19 +1,30 @@
 """Styles: of an example or of a seed, in the library, on the command line and on the page."""
 
+import io
+import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
+import gradio as gr
+import numpy as np
 import pytest
 import torch
 from app_server import serve
 from gradio_client import Client, handle_file
 from gradio_client.exceptions import AppError
-from PIL import Image, ImageChops
-from playwright.sync_api import Browser, expect
+from page_parts import opened
+from PIL import Image, ImageChops, ImageSequence
+from playwright.sync_api import Browser, Locator, Page, expect
 
 from unit import UNIT, Sampling, Translator, UNITConfig, save_pretrained
 from unit.cli import main
+from unit.demo.assets import PageAssets
+from unit.demo.i18n import ENGLISH
+from unit.demo.page import Page as PageParts
+from unit.demo.service import DemoService, UserError, style_text
+from unit.demo.strip import History
 from unit.images import ImageError
 from unit.models import MUNIT, MUNITConfig
 
@@ -32,8 +43,8 @@ def untrained() -> MUNIT:
     with torch.random.fork_rng(), torch.no_grad():
         torch.manual_seed(0)
         net = MUNIT(MUNITConfig(dim=4, n_res=1, mlp_dim=8, image_size=32, domain_a="cat", domain_b="dog"))
-        for p in net.parameters():
-            p.add_(0.1 * torch.randn(p.shape))
+        for name, p in net.named_parameters():
+            p.add_((0.4 if "affine" in name or "mlp" in name else 0.1) * torch.randn(p.shape))
     return net
 
 
@@ -85,7 +96,7 @@ def test_an_example_too_large_to_be_looked_at_whole_is_looked_at_smaller(
     assert translator.encode_style(large, "dog") == translator.encode_style(large.resize((32, 21), 3), "dog")
 
 
-def test_what_cannot_be_a_style_is_one_sentence(translator: Translator, without: Translator) -> None:
+def test_what_cannot_be_a_style_is_one_sentence(translator: Translator, without: Translator, tmp_path: Path) -> None:
     image = photo(RED)
     assert translator.has_styles
     assert not without.has_styles
@@ -101,8 +112,16 @@ def test_what_cannot_be_a_style_is_one_sentence(translator: Translator, without:
         translator.translate(image, "dog", Sampling(style=(1.0, 2.0, 3.0)))
     with pytest.raises(ValueError, match="style_image and style contradict each other: leave out one"):
         Sampling(style_image=image, style=(0.0,) * 8)
-    with pytest.raises(ImageError, match="There is no file"):
-        translator.translate(image, "dog", Sampling(style_image="nowhere.jpg"))
+    with pytest.raises(ValueError, match="a style of this model is 8 numbers, and this one has others: they must be"):
+        translator.translate(image, "dog", Sampling(style=(float("nan"),) * 8))
+    with pytest.raises(ValueError, match="this model has no styles: leave the style out"):
+        print(without.mean_style)
+    (tmp_path / "note.jpg").write_text("no picture")
+    for path, sentence in (("nowhere.jpg", "There is no file"), (tmp_path / "note.jpg", "is not a picture")):
+        with pytest.raises(ImageError, match=sentence):
+            translator.translate(image, "dog", Sampling(style_image=path))
+        with pytest.raises(ImageError, match=sentence):
+            translator.encode_style(path, "dog")
 
 
 # ---- the command line
@@ -182,6 +201,11 @@ def test_what_cannot_be_a_style_is_one_line(
     one = said("--styles", "2", "-o", "dog.png", status=2)
     assert one == "-o dog.png is one file, and --styles makes several: name a folder.\n"
     assert not Path("dogs").exists() or files("dogs") == []
+    for command in ("sample", "interpolate"):  # they follow no style
+        words = ["cats/one.png", "cats/two.png", "--to", "dog"] if command == "interpolate" else []
+        assert main([command, *words, "--style", "rex.png", *out, "--model", str(pets)]) == 2
+        said_of = "unrecognized arguments: --style rex.png. --help lists those there are.\n"
+        assert capsys.readouterr().err == said_of
     photo(RED).save("cats/rex.png")
     kept = Path("rex.png").read_bytes()
     main(["translate", "cats/rex.png", "--to", "dog", "--style", "rex.png", "-o", ".", "--model", str(pets)])
@@ -213,6 +237,8 @@ def test_programs_follow_an_example_or_a_seed(client: Client, translator: Transl
     image, red = tmp_path / "cat.png", tmp_path / "rex.png"
     photo((90, 120, 40)).save(image)
     photo(RED).save(red)
+    note = tmp_path / "note.jpg"
+    note.write_text("no picture")
 
     def asked(direction: str = "cat → dog", model: str = "pets", **settings: object) -> Image.Image:
         file = client.predict(
@@ -233,12 +259,216 @@ def test_programs_follow_an_example_or_a_seed(client: Client, translator: Transl
     assert same(back, translator.translate(image, "cat", Sampling(style_image=red)))
     for settings, sentence in (
         ({"style_seed": 3, "style_image": handle_file(red)}, "style_seed and style_image contradict each other"),
+        ({"style_image": handle_file(note)}, "note.jpg is not a picture this program can read"),
         ({"style_seed": -1}, "Seed must be a number from 0"),
         ({"model": "seasons", "direction": "summer → winter", "style_seed": 3}, "This model has no styles"),
         ({"model": "seasons", "direction": "summer → winter", "style_image": handle_file(red)}, "has no styles"),
     ):
         with pytest.raises(AppError, match=sentence):
             asked(**settings)  # type: ignore[arg-type]
+
+
+def test_programs_are_told_which_models_have_styles(client: Client) -> None:
+    assert {model["name"]: model["style_dim"] for model in client.predict(api_name="/models")} == {
+        "pets": 8, "seasons": None,
+    }  # fmt: skip
+
+
+def test_programs_give_no_style_where_it_makes_no_sense(client: Client, tmp_path: Path) -> None:
+    """A photo is reconstructed with its own style."""
+    image = tmp_path / "cat.png"
+    photo(RED).save(image)
+    with pytest.raises(TypeError, match="style_seed"):
+        client.predict(image=handle_file(image), domain="cat", model="pets", style_seed=3, api_name="/reconstruct")
+
+
+def test_what_the_page_cannot_do_with_a_style_is_one_sentence(pets: Path, tiny_checkpoint: Path) -> None:
+    """As a handler is told it by a browser that was tampered with, and where there is nothing to keep or to go to."""
+    service = DemoService({path.name: Translator.from_pretrained(path) for path in (pets, tiny_checkpoint)})
+    with gr.Blocks() as demo:
+        page = PageParts(demo, service, ENGLISH, PageAssets(service, [], "", dict.fromkeys(service.models)))
+    settings: dict[str, Any] = dict.fromkeys(page.controls.settings) | {"way": "pets/cat → dog"}
+    sentence = "A style of this model is 8 numbers: please choose another one."
+    for style in ("1,2,3", "a", [1.0] * 8, ",".join(["nan"] * 8), ",".join(["1e9"] * 8)):
+        with pytest.raises(UserError, match=sentence):
+            service.written_style(style, "pets")
+    with pytest.raises(UserError, match="This model has no styles: leave the style out"):
+        service.written_style("1,2,3", "seasons")
+    with pytest.raises(gr.Error, match="Please add a photo first"):
+        page.styles.keep(history=History(), kept=(), **settings)
+    assert page.asked_style({"style": "1,2,3"}, "pets") == page.asked_style({"style_seed": "x"}, "pets") == ""
+    assert page.asked_style({"style_seed": "3"}, "seasons") == ""
+    assert page.asked_style({"style": "0,0,0,0,0,0,0,1"}, "pets") == "0,0,0,0,0,0,0,1"
+
+
+def chosen(page: Page) -> str:
+    return page.locator("#chosen_style").locator("textarea, input").first.input_value()
+
+
+def shown(page: Page, before: str | None = None) -> str:
+    """The address of the result, once it is another than before."""
+    result = page.locator("#before_after img.after")
+    if before:
+        expect(result).not_to_have_attribute("src", before)
+    expect(page.locator("#before_after .frame")).to_have_attribute("aria-busy", "false")
+    return result.get_attribute("src") or ""
+
+
+def pictures(page: Page, elem_id: str) -> Locator:
+    return page.locator(f"#{elem_id} button").filter(has=page.locator("img"))
+
+
+def fetched(page: Page, address: str) -> Image.Image:
+    return Image.open(io.BytesIO(page.request.get(address).body())).convert("RGB")
+
+
+def seen_at(film: Image.Image, milliseconds: float) -> Image.Image:
+    """What a film shows then. Frames that are alike are one in the file, for as long as all of them."""
+    ends = 0
+    for frame in ImageSequence.Iterator(film):
+        frame.load()  # only then its duration is known
+        ends += frame.info["duration"]
+        if milliseconds < ends:
+            return frame.convert("RGB")
+    pytest.fail(f"it ends after {ends} ms")
+
+
+def close(one: Image.Image, other: Image.Image) -> bool:
+    """Equal but for rounding: weights may be in bfloat16 there."""
+    return max(high for _, high in ImageChops.difference(one, other).getextrema()) <= 8  # type: ignore[misc]
+
+
+@pytest.fixture
+def page(browser: Browser, styled_url: str) -> Iterator[Page]:
+    """The page of the model with styles, which shows them."""
+    with opened(browser, styled_url, "#before_after img.after", viewport={"width": 1280, "height": 1000}) as page:
+        page.locator("#way").get_by_role("radio", name="cat → dog", exact=True).check(force=True)
+        expect(pictures(page, "gallery")).to_have_count(8, timeout=60_000)
+        shown(page)
+        yield page
+
+
+def test_a_chosen_style_is_that_of_full_resolution_undo_and_link(
+    page: Page, browser: Browser, translator: Translator, styled_url: str, tmp_path: Path
+) -> None:
+    mean = shown(page)
+    pictures(page, "gallery").nth(3).click()
+    third = shown(page, mean)
+    assert chosen(page) == style_text(translator.sample_style(3))
+    page.locator("#full").click()
+    with page.expect_download() as download:
+        page.locator("#full_download").click()
+    full = Image.open(download.value.path()).convert("RGB")
+    cat = photo((90, 120, 40), (96, 72))
+    cat.save(tmp_path / "cat.jpg")
+    assert close(full, translator.translate(tmp_path / "cat.jpg", "dog", Sampling(style=translator.sample_style(3))))
+    assert not close(full, translator.translate(tmp_path / "cat.jpg", "dog"))
+    assert close(full, fetched(page, third))
+
+    page.get_by_role("tab", name="About this model").click()
+    page.locator("#link").click()
+    link = page.locator("#link_text").locator("textarea, input").first
+    expect(link).to_have_value(re.compile(r"[?&]style_seed=3\b"))
+    for query in (link.input_value().partition("?")[2], "model=pets&direction=cat → dog&style=1,2,3"):
+        with opened(browser, styled_url, "#before_after img.after", f"/?{query}") as other:
+            expect(pictures(other, "gallery")).to_have_count(8, timeout=60_000)
+            assert chosen(other) == (chosen(page) if "style_seed" in query else "")  # three numbers are no style
+            assert close(fetched(other, shown(other)), fetched(page, third if "style_seed" in query else mean))
+
+    pictures(page, "gallery").nth(6).click()
+    sixth = shown(page, third)
+    page.locator("#undo").click()
+    shown(page, sixth)
+    expect(page.locator("#chosen_style").locator("textarea, input").first).to_have_value(
+        style_text(translator.sample_style(3))
+    )
+    page.locator("#strip img").last.click()  # the first result of this way
+    expect(page.locator("#chosen_style").locator("textarea, input").first).to_have_value("")
+
+
+def test_styles_are_kept_chosen_again_mixed_and_walked_through(
+    page: Page, translator: Translator, tmp_path: Path
+) -> None:
+    photo(RED).save(tmp_path / "rex.png")
+    photo((20, 60, 140), (64, 48)).save(tmp_path / "other.png")
+    last = shown(page)
+    for n, seed in enumerate((2, 5), 1):
+        pictures(page, "gallery").nth(seed).click()
+        last = shown(page, last)
+        page.locator("#keep_style").click()
+        expect(pictures(page, "kept")).to_have_count(n)
+    page.locator("#keep_style").click()  # it is there already
+
+    page.get_by_role("tab", name="Between two styles").click()
+    between, towards = page.locator("#between_styles img"), page.locator("#towards")
+    expect(towards.get_by_role("radio")).to_have_count(2)
+    expect(towards.get_by_role("radio", name="Kept style 1")).to_be_checked()  # the other one is the result's
+    expect(between).to_be_visible()
+    slider = page.locator("#style_position input[type=range]")
+    half = between.get_attribute("src") or ""
+    slider.fill("1")
+    expect(between).not_to_have_attribute("src", half)
+    end = between.get_attribute("src") or ""
+    path = tmp_path / "cat.jpg"
+    photo((90, 120, 40), (96, 72)).save(path)
+    styles = [translator.sample_style(seed) for seed in (2, 5)]
+    two, five = (translator.translate(path, "dog", Sampling(style=style)) for style in styles)
+    middle = tuple((x + y) / 2 for x, y in zip(*styles, strict=True))
+    assert close(fetched(page, end), two)
+    assert close(fetched(page, half), translator.translate(path, "dog", Sampling(style=middle)))
+    assert not close(two, five)
+    page.locator("#take_style").click()
+    last = shown(page, last)
+    assert close(fetched(page, last), two)
+
+    page.locator("#style_image input[type=file]").set_input_files(tmp_path / "rex.png")
+    last = shown(page, last)
+    expect(towards.get_by_role("radio")).to_have_count(3)
+    followed = style_text(translator.encode_style(tmp_path / "rex.png", "dog"))
+    pictures(page, "gallery").nth(0).click()
+    last = shown(page, last)
+    towards.get_by_role("radio", name="The photo it shall look like").check(force=True)
+    before = between.get_attribute("src") or ""
+    slider.fill("0.98")
+    expect(between).not_to_have_attribute("src", before)
+    example = translator.translate(path, "dog", Sampling(style=tuple(map(float, followed.split(",")))))
+    assert close(fetched(page, between.get_attribute("src") or ""), example)
+
+    page.locator("#photo input[type=file]").set_input_files(tmp_path / "other.png")  # the same styles for another photo
+    last = shown(page, last)
+    pictures(page, "kept").nth(1).click()
+    last = shown(page, last)
+    other = translator.translate(tmp_path / "other.png", "dog", Sampling(style=styles[1]))
+    assert close(fetched(page, last), other)
+
+    page.get_by_role("tab", name="Film of variations").click()  # through both
+    film = page.locator("#walk_film img")
+    expect(film).to_be_visible()
+    frames = Image.open(io.BytesIO(page.request.get(film.get_attribute("src") or "").body()))
+    mean_off = lambda frame, picture: np.abs(np.asarray(frame, float) - np.asarray(picture, float)).mean()  # noqa: E731
+    first, opposite = seen_at(frames, 0), seen_at(frames, 1500)  # milliseconds, of 3000
+    ours = translator.translate(tmp_path / "other.png", "dog", Sampling(style=styles[0]))
+    assert mean_off(first, ours) < mean_off(first, other)
+    assert mean_off(opposite, other) < mean_off(opposite, ours)
+
+    page.locator("#way").get_by_role("radio", name="dog → cat", exact=True).check(force=True)
+    shown(page, last)
+    expect(pictures(page, "kept")).to_have_count(0)  # those are of the other domain
+    page.locator("#way").get_by_role("radio", name="cat → dog", exact=True).check(force=True)
+    expect(pictures(page, "kept")).to_have_count(2)
+    page.locator("#way").get_by_role("radio", name="summer → winter", exact=True).check(force=True)
+    expect(page.locator("#keep_style")).to_be_hidden()
+    page.get_by_role("tab", name="Between two styles").click()
+    expect(between).to_be_hidden()
+
+
+def test_texts_are_true_of_the_model(page: Page) -> None:
+    page.get_by_role("tab", name="About this model").click()
+    expect(page.locator("#about")).to_contain_text("Style: 8 numbers for the whole photo")
+    expect(page.get_by_text("Multimodal Unsupervised Image-to-Image Translation")).to_be_visible()
+    page.locator("#way").get_by_role("radio", name="winter → summer", exact=True).check(force=True)
+    expect(page.locator("#about")).to_contain_text("Latent")
+    expect(page.get_by_text("UNIT is unimodal")).to_be_visible()
 
 
 def test_the_page_shows_styles_and_follows_an_example(browser: Browser, styled_url: str, tmp_path: Path) -> None:

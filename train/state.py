@@ -147,6 +147,12 @@ class TrainState:
         extra = newest.extra
         options = json.loads(extra["config"])
         options["model"], learnt_from = upgraded(options["model"]), options["data"]
+        theirs, ours = options["model"].get("model", "unit"), self.config.model.model
+        if theirs != ours:
+            raise ValueError(
+                f"{self.config.run_dir} holds a run of the model {theirs!r}, and this run trains {ours!r}: "
+                "choose another --run-dir."
+            )
         if learnt_from != (source := self.config.data.source) and self.config.run_dir == TrainConfig.run_dir:
             raise ValueError(
                 f"{self.config.run_dir}, where runs go that have no --run-dir, holds one on {learnt_from}. "

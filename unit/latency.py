@@ -30,6 +30,7 @@ from PIL import Image
 from torch import Generator, Tensor, nn
 
 from unit.images import to_image
+from unit.models.munit import MUNIT, MUNITConfig
 from unit.models.protocol import Code, Domain
 from unit.models.unit import UNIT, UNITConfig
 from unit.pipeline import Translator, best_dtype
@@ -38,11 +39,13 @@ from unit.system import no_proxy
 SIZES = ((256, 256), (512, 384), (1024, 768))  # width, height
 PAGE = (640, 480)  # what the page looks at of most photos
 PLAIN = "eager fp32"  # what the others are compared with
-CONFIGS = {  # as large as in the presets of the trainer
+CONFIGS: dict[str, UNITConfig | MUNITConfig] = {  # as large as in the presets of the trainer
     "compact": UNITConfig(layout="compact", image_size=128, dim=32),
     "compact8": UNITConfig(layout="compact8", image_size=128, dim=32),
     "paper": UNITConfig(layout="paper", image_size=256, dim=64),
     "master2018": UNITConfig(layout="master2018", image_size=256, dim=64, n_res=4, n_res_shared=0),
+    "munit-compact": MUNITConfig(layout="munit-compact", image_size=128, dim=48),
+    "munit": MUNITConfig(layout="munit", image_size=256, dim=64, n_res=4, n_res_shared=0),
 }
 CPU = torch.device("cpu")
 
@@ -73,7 +76,10 @@ HEAD = """\
 
 
 def benchmark(
-    models: Mapping[str, UNIT], sizes: Sequence[tuple[int, int]] = SIZES, seconds: float = 60, built: bool = True
+    models: Mapping[str, UNIT | MUNIT],
+    sizes: Sequence[tuple[int, int]] = SIZES,
+    seconds: float = 60,
+    built: bool = True,
 ) -> Iterator[str]:
     """Lines of Markdown: the machine, the table, and what could not be measured.
 
@@ -185,7 +191,7 @@ def machine() -> str:
     ).removesuffix(", ")
 
 
-def ways(model: UNIT, notes: list[str], built: bool = True) -> dict[str, Translator]:
+def ways(model: UNIT | MUNIT, notes: list[str], built: bool = True) -> dict[str, Translator]:
     """Name -> a translator that runs the networks this way. `notes` collects those that cannot be had, and why.
 
     built: see `benchmark`.
@@ -270,12 +276,24 @@ class _Networks:
         return self._decode(code.content)
 
 
-def _translator(model: UNIT, build: Build) -> Translator:
+class _MeanStyle(nn.Module):
+    """Contents of a MUNIT's a drawn in b with the mean style, which is what `Translator.translate` asks for."""
+
+    def __init__(self, model: MUNIT):
+        super().__init__()
+        self.model = model
+
+    def forward(self, content: Tensor) -> Tensor:
+        return self.model.decode(Code(content), "b")
+
+
+def _translator(model: UNIT | MUNIT, build: Build) -> Translator:
     """A Translator from a to b whose networks `build` has prepared."""
     translator = Translator(model, CPU, torch.float32)
     model = copy.deepcopy(model).requires_grad_(False).float().to(memory_format=torch.channels_last)
     encoder = nn.Sequential(*model.encoder_a, *model.encoder_shared).eval()
-    decoder = nn.Sequential(*model.decoder_shared, *model.decoder_b).eval()
+    unit = nn.Sequential(*model.decoder_shared, *model.decoder_b)
+    decoder = (_MeanStyle(model) if isinstance(model, MUNIT) else unit).eval()
     d = model.config.downsampling
     x, z = torch.zeros(1, model.config.channels_a, 32 * d, 24 * d), torch.zeros(1, 4 * model.config.dim, 32, 24)
     networks: Any = _Networks(build(encoder, x, d), build(decoder, z, 1))

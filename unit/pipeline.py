@@ -133,6 +133,8 @@ class Translator:
         fuse(net.to(self.device, self.dtype).to(memory_format=self._format))
         self._model = cast(Model, net)
         self._radius = model.config.receptive_radius
+        pixel = self._one_pixel(Generator()).style
+        self.style_dim = None if pixel is None else pixel.numel()
 
     @classmethod
     def from_pretrained(
@@ -167,13 +169,17 @@ class Translator:
         a = self._domain(domain)
         photo, size = self._photo(image)
         x = self._pad(photo, a)
-        return EncodedImage(self._kept(x, a)(_all_of(x.shape)), a, x.crop, size)
+        code = self._kept(x, a)(_all_of(x.shape))
+        if code.style is None:  # of a photo in tiles, none of which has seen all of it
+            code = code._replace(style=self._whole_style(photo, a))
+        return EncodedImage(code, a, x.crop, size)
 
     @property
     def has_styles(self) -> bool:
-        """Whether a photo has many translations here, one for each style."""
-        return self._one_pixel(Generator()).style is not None
+        """Whether a photo has many translations here, one for each style of `style_dim` numbers."""
+        return self.style_dim is not None
 
+    @torch.inference_mode()
     def encode_style(self, image: Photo, domain: str) -> Style:
         """The style of a photo of `domain`, to translate other photos into. The photo is prepared as all photos are.
 
@@ -181,10 +187,19 @@ class Translator:
         unknown domain and for a model that has no styles.
         """
         self._check_styles()
-        photo, side = load_image(image), max_tile(self.config)
-        style = self.encode(ImageOps.contain(photo, (side, side)) if max(photo.size) > side else photo, domain).style
+        a = self._domain(domain)
+        photo, _ = self._photo(image)
+        style = self._whole_style(photo, a)
         assert style is not None
-        return style
+        return tuple(style.flatten().tolist())
+
+    @property
+    def mean_style(self) -> Style:
+        """The mean of the prior: what is followed where no style is asked for, and where a way to another begins.
+
+        Raises ValueError for a model that has no styles.
+        """
+        return (0.0,) * self._check_styles()
 
     def sample_style(self, seed: int | None = None) -> Style:
         """A random style of the prior, which `Sampling(1, seed=seed)` has too. seed None: a new one each time.
@@ -365,6 +380,8 @@ class Translator:
         """Tile by tile from photo to drawing: the code of a whole large photo would take ten times its memory."""
         x = self._pad(photo, a)
         style = self._style(sampling, b)
+        if a == b and style is None:
+            style = self._whole_style(photo, a)  # one for all tiles
         noise = self._noise(self._latent_shape(x.shape), sampling, sampling.generator())
 
         def codes(seen: Window) -> Code:
@@ -386,7 +403,7 @@ class Translator:
         """The code of a photo, of which each tile is made when a window first needs it, and then kept."""
         side, margin = (max(x.shape), 0) if self._radius is None else (TILE, self._radius)
         left = tiles(*x.shape, side, margin, multiple=self.config.downsampling)
-        kept: Code | None = None
+        whole, kept = len(left) == 1, cast(Code | None, None)
 
         def window(wanted: Window) -> Code:
             nonlocal kept
@@ -394,7 +411,7 @@ class Translator:
                 part = self._infer(x, tile.seen, a)
                 if kept is None:
                     content = part.content.new_empty(1, part.content.shape[1], *self._latent_shape(x.shape))
-                    kept = Code(content, part.style if self._radius is None else None)
+                    kept = Code(content, part.style if whole else None)
                 slice_window(kept.content, self._latent(tile.core)).copy_(
                     slice_window(part.content, self._latent(tile.kept))
                 )
@@ -460,14 +477,28 @@ class Translator:
             style = self.encode_style(sampling.style_image, self.config.domains[b == "b"])
         if style is None:
             return None
-        self._check_styles()
-        if len(style) != (wanted := len(self.sample_style(0))):
+        if len(style) != (wanted := self._check_styles()):
             raise ValueError(f"a style of this model is {wanted} numbers, and this one {len(style)}")
+        if not all(map(math.isfinite, style)):
+            raise ValueError(f"a style of this model is {wanted} numbers, and this one has others: they must be finite")
         return self._send(torch.tensor(style).view(1, -1, 1, 1))
 
-    def _check_styles(self) -> None:
-        if not self.has_styles:
+    def _check_styles(self) -> int:
+        """How many numbers a style is. Raises ValueError where there are none."""
+        if self.style_dim is None:
             raise ValueError("this model has no styles: leave the style out")
+        return self.style_dim
+
+    def _whole_style(self, photo: Image.Image, a: Domain) -> Tensor | None:
+        """The photo's own style, (1, S, 1, 1): that of all of it, scaled down if it is too large to be looked at whole.
+
+        None of a model that has no styles.
+        """
+        if not self.has_styles:
+            return None
+        side = max_tile(self.config)
+        x = self._pad(ImageOps.contain(photo, (side, side)) if max(photo.size) > side else photo, a)
+        return self._infer(x, _all_of(x.shape), a).style
 
     def _one_pixel(self, generator: Generator) -> Code:
         """Noise of the smallest photo: it has the channels of every code and, of a model of styles, a style."""

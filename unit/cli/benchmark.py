@@ -7,7 +7,9 @@ from typing import Annotated
 
 from unit.cli import options
 from unit.cli.errors import UsageError
-from unit.cli.options import Flag, Model, Revision, help_of, load_unit, number, width_x_height, words
+from unit.cli.options import Flag, Model, Revision, help_of, load_ours, number, width_x_height, words
+from unit.models import MODELS
+from unit.models.munit import MUNIT
 from unit.models.unit import UNIT
 
 
@@ -24,7 +26,7 @@ class Benchmark:
     """
 
     layouts: Annotated[tuple[str, ...], words(str, "LAYOUT ...", "*"), help_of()] = ()
-    """Networks with random weights instead of a model: compact, compact8, paper or master2018."""
+    """Networks with random weights instead of a model: compact, compact8, paper, master2018, munit-compact or munit."""
     sizes: Annotated[
         tuple[tuple[int, int], ...], words(width_x_height, "WxH ...", "*"), help_of("", "256x256 512x384 1024x768")
     ] = ()
@@ -58,15 +60,15 @@ class Benchmark:
         seconds = self.seconds or (5 if self.quick else 60)
         return benchmark(self._models(), sizes, seconds, built=not self.quick)
 
-    def _models(self) -> dict[str, UNIT]:
+    def _models(self) -> dict[str, UNIT | MUNIT]:
         from unit.latency import CONFIGS
 
         if unknown := [name for name in self.layouts if name not in CONFIGS]:
             raise UsageError(f"--layouts: invalid choice '{unknown[0]}'; take one of {', '.join(CONFIGS)}.")
         if self.layouts:
-            return {name: UNIT(CONFIGS[name]) for name in self.layouts}
+            return {name: MODELS[CONFIGS[name].model][1](CONFIGS[name]) for name in self.layouts}
         found = sorted(path for path in options.CHECKPOINTS.glob("*") if path.is_dir())
         sources = [self.model] if self.model else found
         if not sources:
             raise UsageError("there is no model in checkpoints/: name one with --model, or layouts with --layouts.")
-        return {Path(source).name: load_unit(source, self.revision) for source in sources}
+        return {Path(source).name: load_ours(source, self.revision) for source in sources}

@@ -8,9 +8,11 @@ from pathlib import Path
 import torch
 
 from unit.checkpoint import CARD, WEIGHTS
-from unit.cli.options import Model, Revision, Size, default_model, load_unit
+from unit.cli import options
+from unit.cli.options import Revision, Size, default_model, load_ours
 from unit.hub import find_checkpoint
-from unit.models.unit import UNIT, UNITConfig
+from unit.models import MODELS
+from unit.models.protocol import Model, ModelConfig
 
 
 @dataclass(frozen=True)
@@ -18,12 +20,12 @@ class Info:
     """Say what a model is, how large, and how it was trained."""
 
     size: Size = None
-    model: Model = None
+    model: options.Model = None
     revision: Revision = None
 
     def run(self) -> int:
         source = self.model or default_model()
-        model = load_unit(source, self.revision)
+        model = load_ours(source, self.revision)
         folder = find_checkpoint(source, revision=self.revision)
         config = model.config
         parts = {name: sum(p.numel() for p in part.parameters()) for name, part in model.named_children()}
@@ -40,13 +42,18 @@ class Info:
         return 0
 
 
-def flops(config: UNITConfig, width: int, height: int) -> int:
-    """Floating point operations to translate one picture, sides rounded up to whole latent pixels, nothing mirrored."""
+def flops(config: ModelConfig, width: int, height: int) -> int:
+    """Floating point operations to translate one picture, that of its own style included.
+
+    Sides are rounded up to whole latent pixels, and nothing is mirrored.
+    """
     from torch.utils.flop_counter import FlopCounterMode  # a third of a second to import, for this command alone
 
     h, w = (-(-side // config.downsampling) * config.downsampling for side in (height, width))
     with torch.device("meta"), FlopCounterMode(display=False) as counter:
-        UNIT(config).translate(torch.empty(1, config.channels_a, h, w), "a", "b")
+        model: Model = MODELS[config.model][1](config)
+        code = model.infer(torch.empty(1, config.channels[0], h, w), "a")
+        model.decode(code._replace(style=None), "b")
     return counter.get_total_flops()
 
 

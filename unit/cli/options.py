@@ -12,6 +12,7 @@ from tyro.constructors import PrimitiveConstructorSpec
 from unit.cli.errors import UsageError
 from unit.formats import CHOICES, QUALITY, WRITABLE, has_quality
 from unit.hub import load_pretrained
+from unit.models.munit import MUNIT
 from unit.models.unit import UNIT
 from unit.pipeline import Translator
 
@@ -134,10 +135,10 @@ def load_translator(
     return translator
 
 
-def load_unit(source: str | Path, revision: str | None) -> UNIT:
+def load_ours(source: str | Path, revision: str | None) -> UNIT | MUNIT:
     """A model whose networks this program can take apart."""
-    if not isinstance(model := load_pretrained(source, revision=revision), UNIT):
-        raise UsageError(f"{source} is no UNIT, and this command knows no other model.")
+    if not isinstance(model := load_pretrained(source, revision=revision), UNIT | MUNIT):
+        raise UsageError(f"{source} is no UNIT and no MUNIT, and this command knows no other model.")
     return model
 
 

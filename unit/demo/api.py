@@ -88,7 +88,10 @@ def add_api(service: DemoService) -> None:
         return gr.FileData(path=saved(picture, f"{request.name}-{'cycle' if cycle else 'again'}"))
 
     def models() -> list[dict[str, Any]]:
-        return [{"name": name, "directions": list(service.directions(name))} for name in service.models]
+        return [
+            {"name": name, "directions": list(service.directions(name)), "style_dim": service.style_dim(name)}
+            for name in service.models
+        ]
 
     ways = "; ".join(f"{name}: {' or '.join(service.directions(name))}" for name in service.models)
     small = f"PNGs of at most {SIDE} pixels a side"
@@ -105,7 +108,8 @@ def add_api(service: DemoService) -> None:
         "from. They are drawn in the one it leads to, or in `draw_in`; the second is cropped to the first's shape.",
         reconstruct: "Draw a photo of `domain` again in its own domain, or with `cycle` in the other domain and from "
         f"there back, as one of the {small}.",
-        models: "The models here and the directions of each.",
+        models: "The models here, the directions of each, and style_dim, how many numbers a style of it is: null for a "
+        "model that has no styles.",
     }.items():
         gr.api(fn, api_name=fn.__name__, api_description=text, **BUSY if fn is not models else {})
 

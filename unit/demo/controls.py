@@ -8,6 +8,7 @@ from typing import Any
 
 import gradio as gr
 
+from unit.demo import texts
 from unit.demo.assets import Example, PageAssets
 from unit.demo.events import for_people, only_if
 from unit.demo.face_box import face_box, faces_in, percents
@@ -54,7 +55,7 @@ class Controls:
         self.place: dict[str, Any] = {"across": self.across, "down": self.down, "side": self.side}
         self.settings: dict[str, Any] = {
             "photo": self.photo, "example": self.example, "way": self.way, **self.place, "face_of": self.face_of,
-            "square": self.square, "style_image": self.style_image,
+            "square": self.square, "style_image": self.style_image, "style": self.chosen_style,
         }  # fmt: skip
         self.face_parts = [self.face, *self.place.values(), self.face_of]
 
@@ -93,6 +94,7 @@ class Controls:
         """For models that have styles: a photo of what is to come out, whose style is followed."""
         with gr.Column(visible=self.has_styles(self.first), elem_id="style") as self.style:
             self.style_image = photo_box(self.words, "Make it look like this one", "style_image", height=140)
+        self.chosen_style = gr.Textbox("", visible="hidden", elem_id="chosen_style")  # in numbers, before the example's
 
     # What there is to choose from, in the language of the page.
 
@@ -123,6 +125,10 @@ class Controls:
     def has_styles(self, way: Any) -> bool:
         return self.service.has_styles(self.chosen(way)[0])
 
+    def text(self, text: str, way: Any) -> str:
+        """One of the longer texts, as it is true of the model of this way."""
+        return self.words(texts.OF_STYLES.get(text, text) if self.has_styles(way) else text)
+
     def flipped(self, way: Any) -> str:
         """The other way round."""
         model, direction = self.chosen(way)
@@ -139,14 +145,16 @@ class Controls:
 
     def framed(
         self, photo: Any, example: Any, way: Any, across: Any, down: Any, side: Any, face_of: Any, square: Any,
-        style_image: Any = None,
+        style_image: Any = None, style: Any = "",
     ) -> Framed:  # fmt: skip
         """What the settings ask for. A face that was marked in another photo is none of this one."""
         model, direction = self.chosen(way)
         upload = self.upload(photo, example, way)
         face = face_at(across, down, side) if face_of == upload.path else None
-        style = uploaded(style_image) if style_image and self.has_styles(way) else None
-        return Framed.of(self.service.request(upload, direction, model, face, style), not square)
+        with_styles = self.has_styles(way)
+        style_photo = uploaded(style_image) if style_image and with_styles else None
+        chosen = self.service.written_style(style, model) if style and with_styles else None
+        return Framed.of(self.service.request(upload, direction, model, face, style_photo, chosen), not square)
 
     def ways_for_faces(self, request: TranslationRequest) -> list[str]:
         """What suits a photo better, as its tile says it: nothing, unless a model of scenes was given a large face."""

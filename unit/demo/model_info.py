@@ -7,6 +7,7 @@ from typing import Any
 
 from unit.checkpoint import CARD, METRICS
 from unit.demo.i18n import ENGLISH, Words
+from unit.models.munit import MUNITConfig
 from unit.models.unit import UNITConfig
 from unit.pipeline import Translator
 
@@ -28,6 +29,17 @@ def facts(translator: Translator, folder: Path | None, words: Words = ENGLISH) -
             ),
             words("- **Latent**: {n} numbers for every {d} x {d} pixels.", n=4 * config.dim, d=config.downsampling),
         ]
+    if isinstance(config, MUNITConfig):
+        lines += [
+            words(
+                "- **Network**: {number:.1f} million parameters for both domains, layout `{layout}`.",
+                number=translator.parameters / 1e6, layout=config.layout,
+            ),
+            words(
+                "- **Content**: {n} numbers for every {d} x {d} pixels. **Style**: {s} numbers for the whole photo.",
+                n=4 * config.dim, d=config.downsampling, s=config.style_dim,
+            ),
+        ]  # fmt: skip
     lines.append(words("- **Trained on** crops of {n} pixels.", n=config.image_size))
     return "\n".join([*lines, "", measures(folder, words)])
 

@@ -17,10 +17,12 @@ from unit.demo.controls import Controls
 from unit.demo.events import for_people, only_if
 from unit.demo.files import QUICK, RUN, SOON, kept, uploaded
 from unit.demo.i18n import CHINESE, ENGLISH, Words
+from unit.demo.kept_styles import KeptStyles
 from unit.demo.result import ResultPanel
-from unit.demo.service import DemoService, noise
+from unit.demo.service import DemoService, UserError, noise, style_text
 from unit.demo.strip import History
 from unit.demo.tabs.about import About
+from unit.demo.tabs.between_styles import BetweenStyles
 from unit.demo.tabs.both import Both
 from unit.demo.tabs.film import Film
 from unit.demo.tabs.from_noise import FromNoise
@@ -58,13 +60,17 @@ class Page:
             with gr.Column(scale=62, min_width=320, elem_id="result"):
                 self.result = ResultPanel(self.controls)
                 self.variations = Variations(self.controls)
+                self.styles = KeptStyles(self.controls, self.result.history)
         gr.Markdown(words("## More"))
         self.open = gr.Textbox("both", visible="hidden", elem_id="open")  # the tab that is open
         with gr.Tabs(elem_id="tabs", overflow_behavior="wrap"):
             with gr.Tab(words("Both directions"), id="both") as both:
                 self.both = Both(self.controls)
             with gr.Tab(words("Film of variations"), id="film") as film:
-                self.film = Film(self.controls, self.variations.noise)
+                self.film = Film(self.controls, self.variations.noise, self.styles.kept)
+            if any(map(service.has_styles, service.models)):
+                with gr.Tab(words("Between two styles"), id="between_styles") as between_styles:
+                    self.between_styles = BetweenStyles(self.controls, self.styles.kept)
             with gr.Tab(words("Mix two photos"), id="mix") as mix:
                 self.mix = Mix(self.controls)
             with gr.Tab(words("From noise"), id="from_noise") as from_noise:
@@ -78,6 +84,8 @@ class Page:
             "mix": self.mix,
             "from_noise": self.from_noise,
         }
+        if any(map(service.has_styles, service.models)):
+            self.tabs["between_styles"], self.drawn["between_styles"] = between_styles, self.between_styles
         self.films: list[Any] = []  # the events that make one unasked
         if assets.credits:
             with gr.Accordion(words("About the example photos"), open=False):
@@ -92,9 +100,11 @@ class Page:
         for name in self.drawn:
             self.redraw_if_open(name, self.open.change)
 
-        self.redraw(photo.input(None, trigger_mode="always_last"))
+        # A style was chosen for a photo; for another one it can be kept.
+        plain: dict[str, Any] = {"js": "() => ''", "trigger_mode": "always_last"}
+        self.redraw(photo.input(None, None, controls.chosen_style, **plain))
         self.redraw(way.input(None, trigger_mode="always_last"))
-        self.redraw(controls.example.input(lambda: None, None, photo, **QUICK))
+        self.redraw(controls.example.input(lambda: (None, ""), None, [photo, controls.chosen_style], **QUICK))
         self.redraw(
             result.flip.click(for_people(lambda _, way: controls.flipped(way)).__get__(self), way, way, **QUICK)
         )
@@ -104,25 +114,49 @@ class Page:
 
         controls.on_new_place(lambda event: self.redraw(event, settle=False, scroll=False))
         self.redraw(controls.square.input(None), settle=False)
-        self.redraw(controls.style_image.input(None, trigger_mode="always_last"), settle=False)
-        for turned in (way.input, result.flip.click, result.reuse.click):  # the example is none of the other kind
-            turned(None, None, controls.style_image, js="() => null")
+        self.redraw(controls.style_image.input(None, None, controls.chosen_style, **plain), settle=False)
+        styles = [controls.style_image, controls.chosen_style]
+        for turned in (way.input, result.flip.click, result.reuse.click):  # they are none of the other kind
+            turned(None, None, styles, js="() => [null, '']")
+        self.connect_styles()
 
-        picked = {"gallery": self.variations.gallery, "history": result.history, **settings}
-        self.variations.gallery.select(self.pick, outputs=result.shown, inputs_kwargs=picked, **SOON)
+        variations = {"gallery": self.variations.gallery, "styles": self.variations.styles}
+        picked = {"history": result.history, **variations, **settings}
+        shown = [*result.shown, controls.chosen_style]
+        picking = self.variations.gallery.select(self.pick, outputs=shown, inputs_kwargs=picked, **SOON)
+        self.redraw_styles(picking)
         back = {"outputs": [*result.shown, *settings.values()], "inputs": result.history, **SOON}
         self.redraw(result.strip.select(self.select, **back), show=False)
         self.redraw(result.undo.click(self.undo, **back), show=False)
 
         demo.load(self.assets.style, None, controls.pictures, **QUICK)  # more pictures may have been made by then
         demo.load(None, None, controls.asked, js=f"() => ({SCRIPT})('{self.words.language}', '{CHINESE.path}')")
-        wanted = [way, photo, controls.example, *self.variations.noise.values(), self.variations.strength]
+        noises = [*self.variations.noise.values(), self.variations.strength]
+        wanted = [way, photo, controls.example, controls.chosen_style, *noises]
         self.redraw(controls.asked.change(self.arrive, controls.asked, wanted, **QUICK), scroll=False)
 
         for name, tab in self.tabs.items():  # a film that nobody looks at keeps everybody waiting
             if name != "film":
                 left = tab.select(None, None, None, js=SOON_AFTER)
                 left.then(None, None, None, cancels=self.films)
+
+    def connect_styles(self) -> None:
+        """What is there for models that have styles."""
+        self.redraw(self.styles.choosing, settle=False)
+        self.redraw_styles(self.styles.keeping)
+        if "between_styles" in self.drawn:
+            self.redraw(self.between_styles.taking, settle=False)
+        said = {
+            self.film.text: texts.FILM, self.from_noise.text: texts.FROM_NOISE, self.about.how: texts.ABOUT,
+            self.about.limits: texts.LIMITS,
+        }  # fmt: skip
+        says = for_people(lambda _, way: [self.controls.text(text, way) for text in said.values()]).__get__(self)
+        self.controls.way.change(says, self.controls.way, [*said], **QUICK)
+
+    def redraw_styles(self, event: Any) -> None:
+        """After another style of the result, or another one that is kept: what is between both."""
+        if "between_styles" in self.drawn:
+            self.redraw_if_open("between_styles", event.success)
 
     def redraw(self, event: Any, settle: bool = True, show: bool = True, scroll: bool = True) -> None:
         """After another photo or way: the result, its variations, and what is shown in the tab that is open.
@@ -176,13 +210,16 @@ class Page:
         return self.settle(**given) | self.result.until_shown(**given)
 
     @for_people
-    def pick(self, event: gr.SelectData, gallery: Any, history: History, **settings: Any) -> dict[Any, Any]:
-        """The chosen variation becomes the result."""
+    def pick(
+        self, event: gr.SelectData, gallery: Any, styles: list[str], history: History, **settings: Any
+    ) -> dict[Any, Any]:  # fmt: skip
+        """The chosen variation becomes the result, and its style, if it has one, what is asked for."""
         result, framed = self.result, self.controls.framed(**settings)
         before, _ = self.assets.result(framed)
         after = uploaded(gallery[event.index]["image"]).path
-        shown = result.of_files(before, after, framed, history, settings, plain=False)
-        return {getattr(result, name): value for name, value in shown.items()}
+        style = styles[event.index] if styles else ""
+        shown = result.of_files(before, after, framed, history, settings | {"style": style}, plain=False)
+        return {getattr(result, name): value for name, value in shown.items()} | {self.controls.chosen_style: style}
 
     @for_people
     def flip(self, way: Any) -> str:
@@ -218,6 +255,7 @@ class Page:
                 wanted |= {controls.example: gr.Radio(controls.example_choices(way), value=example.key), photo: None}
             else:  # where Gradio serves from, as a photo of the visitor's own
                 wanted[photo] = kept(example.photo.read_bytes(), example.photo.name)
+        wanted[controls.chosen_style] = self.asked_style(asked, model)
         plain = {"temperature": 1, "grain": 8, "seed": 0}
         for key, control in self.variations.noise.items():
             with contextlib.suppress(KeyError, ValueError):  # UserError is one
@@ -227,3 +265,11 @@ class Page:
                     if key == "temperature":
                         wanted[self.variations.strength] = value
         return wanted
+
+    def asked_style(self, asked: dict[str, str], model: str) -> str:
+        """The style that a link asks for, by its seed or in numbers; none if that makes no sense."""
+        with contextlib.suppress(ValueError, UserError):
+            if "style_seed" in asked:
+                return style_text(self.service.style(int(asked["style_seed"]), model))
+            return style_text(self.service.written_style(asked.get("style"), model))
+        return ""

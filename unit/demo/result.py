@@ -129,7 +129,7 @@ class ResultPanel:
         return {
             "before_after": pictures,
             "download": gr.DownloadButton(value=self.named(before, after, settings["way"], plain), interactive=True),
-            "full": gr.Button(interactive=plain),  # of another it would be another picture
+            "full": gr.Button(interactive=self.has_full(plain, settings["way"])),
             "full_download": gr.DownloadButton(visible=False),
             "full_status": "",
             "taken": no_download(),
@@ -137,6 +137,10 @@ class ResultPanel:
             "strip": history.value(),
             "history": history,
         }
+
+    def has_full(self, plain: bool, way: Any) -> bool:
+        """A style is the same at every size; of noise, the full resolution would show another picture."""
+        return plain or self.controls.has_styles(way)
 
     def pictures(self, before: str, after: str, framed: Framed) -> dict[str, Any]:
         """What the slider shows. Of a face in its photo, it begins with half of the face."""
@@ -232,7 +236,7 @@ class ResultPanel:
             **{part: made[name] for name, part in self.controls.settings.items()},
             self.before_after: made["pictures"],
             self.download: gr.DownloadButton(value=file, interactive=True),
-            self.full: gr.Button(interactive=made["plain"]),
+            self.full: gr.Button(interactive=self.has_full(made["plain"], made["way"])),
             self.full_download: gr.DownloadButton(visible=False),
             self.full_status: "",
             self.taken: no_download(),

@@ -25,6 +25,7 @@ SIDE = 640  # pixels: what is looked at is drawn at this size at most; the full 
 NOISE_SIDE = 256
 MAX_PIXELS = 50_000_000  # one queue serves everybody: nobody should wait for a stranger's poster
 MAX_TEMPERATURE, MAX_GRAIN, MAX_COUNT, MAX_STEPS, MAX_SEED = 3, 32, 8, 16, 2**31 - 1
+MAX_STYLE = 1e6  # of each number of a style, which are N(0, I) when a model is trained
 MAX_FACE = 150  # percent of the shorter side of the photo
 KEPT_BYTES, KEPT_SECONDS = 256 * 2**20, 600  # latents: some twenty photos, none longer than ten minutes
 FEW_AT_ONCE = Semaphore(2)  # photos being decoded: one may take half a gigabyte
@@ -115,7 +116,8 @@ class EncodedPicture:
 class TranslationRequest:
     """A photo on its way from one domain to the other. With a face, the model is shown only that part of it.
 
-    example: a photo of the target domain, on its way to the source, whose style is followed.
+    example: a photo of the target domain, on its way to the source, whose style is followed. style: one that was
+    chosen, which is followed instead.
     """
 
     upload: UploadedImage
@@ -125,6 +127,7 @@ class TranslationRequest:
     face: Face | None
     seen_before: Cache[EncodedPicture]
     example: "TranslationRequest | None" = None
+    style: Style | None = None
 
     @property
     def name(self) -> str:
@@ -152,9 +155,17 @@ class TranslationRequest:
             return self.translator.decode(latent or self.latent(), domain, self._sampling(domain, noise))
 
     def there_and_back(self, there: Image.Image) -> Image.Image:
-        """The translation, drawn in the domain of the photo again."""
+        """The translation, drawn in the domain of the photo again, with the photo's own style if there are styles."""
         with enough_memory():
-            return self.translator.translate(there, self.source)
+            return self.translator.translate(there, self.source, Sampling(style=self.latent().style))
+
+    @property
+    def followed(self) -> Style:
+        """The style of the translation, of a model that has styles: the chosen one, the example's, or the mean."""
+        return self._style() or self.translator.mean_style
+
+    def _style(self) -> Style | None:
+        return self.style or (self.example.latent().style if self.example else None)
 
     def whole(self) -> Image.Image:
         """All of the photo, face or not, at most SIDE pixels a side."""
@@ -174,9 +185,8 @@ class TranslationRequest:
             yield self.put_back(drawing.image, photo) if put_back else drawing.image
 
     def _sampling(self, domain: str, noise: dict[str, Any]) -> Sampling:
-        """In the domain that the example is of, its style is followed."""
-        style = self.example.latent().style if self.example and domain == self.target else None
-        return Sampling(**{"style": style} | noise)
+        """In the domain that the style is of, it is followed."""
+        return Sampling(**{"style": self._style() if domain == self.target else None} | noise)
 
     def _of_face(self, photo: Image.Image) -> Image.Image:
         return crop_box(photo, self.face.box(photo)) if self.face else photo
@@ -250,15 +260,32 @@ class DemoService:
         self._check_styles(name)
         return self.translator(name).sample_style(int(number("Seed", seed, 0, MAX_SEED)))
 
-    def _check_styles(self, name: str | None) -> None:
-        if not self.has_styles(name):
+    def style_dim(self, name: str | None) -> int | None:
+        """How many numbers a style of this model is; None where it has none."""
+        return self.translator(name).style_dim
+
+    def written_style(self, text: Any, name: str | None) -> Style:
+        """The style that `style_text` has written."""
+        wanted = self._check_styles(name)
+        try:
+            style = tuple(map(float, text.split(",")))
+        except (AttributeError, ValueError):
+            style = ()
+        if len(style) != wanted or not all(abs(x) <= MAX_STYLE for x in style):
+            raise UserError("A style of this model is {n} numbers: please choose another one.", n=wanted)
+        return style
+
+    def _check_styles(self, name: str | None) -> int:
+        wanted = self.style_dim(name)
+        if wanted is None:
             raise UserError("This model has no styles: leave the style out.")
+        return wanted
 
     def request(
         self, upload: UploadedImage, direction: str, name: str | None, face: Face | None = None,
-        example: UploadedImage | None = None,
+        example: UploadedImage | None = None, style: Style | None = None,
     ) -> TranslationRequest:  # fmt: skip
-        """`face` is for models of faces; None: the first guess. `example` is for models that have styles."""
+        """`face` is for models of faces; None: the first guess. `example` and `style` are for models of styles."""
         target = self.target(direction, name)
         if not self.of_faces(name):
             face = None
@@ -269,7 +296,19 @@ class DemoService:
             self._check_styles(name)
             back = next(way for way, domain in self.directions(name).items() if domain == source)
             followed = self.request(example, back, name)
-        return TranslationRequest(upload, self.translator(name), source, target, face, self._seen_before, followed)
+        return TranslationRequest(
+            upload, self.translator(name), source, target, face, self._seen_before, followed, style
+        )
+
+
+def lerp_style(here: Style, there: Style, share: float) -> Style:
+    """The style `share` of the straight way from one to another; 0 is here, 1 is there."""
+    return tuple(x + share * (y - x) for x, y in zip(here, there, strict=True))
+
+
+def style_text(style: Style) -> str:
+    """A style as the page and its links write it."""
+    return ",".join(f"{x:.6g}" for x in style)
 
 
 def face_at(across: Any, down: Any, side: Any) -> Face:

@@ -12,7 +12,8 @@ from unit.demo.components import GRAINS, seed_row
 from unit.demo.controls import Controls
 from unit.demo.events import drawing, for_people, only_if, rolled
 from unit.demo.files import QUICK, RUN, saved
-from unit.demo.service import MAX_SEED, MAX_TEMPERATURE, noise
+from unit.demo.service import MAX_SEED, MAX_TEMPERATURE, noise, style_text
+from unit.pipeline import Translator
 
 COUNT = 4  # in a row
 STYLES = 8  # at once, of a model that has styles
@@ -37,6 +38,7 @@ class Variations:
             columns=COUNT, rows=1, height="auto", label=words("Variations: choose one"), show_label=False,
             allow_preview=False, interactive=False, object_fit="cover", buttons=[], elem_id="gallery",
         )  # fmt: skip
+        self.styles = gr.State([])  # of the pictures in the gallery, in numbers, where there are styles
         self.strength = gr.Slider(
             0.2, MAX_TEMPERATURE, value=STRENGTH, step=0.1, label=words("Strength"), info=words("subtle … wild"),
             buttons=[], elem_id="strength",
@@ -68,7 +70,7 @@ class Variations:
 
     def redraw_on(self, listener: Any) -> Any:
         return listener(
-            self.draw, outputs=self.gallery, inputs_kwargs=self.inputs, **RUN
+            self.draw, outputs=[self.gallery, self.styles], inputs_kwargs=self.inputs, **RUN
         )  # fmt: skip
 
     def count(self, way: Any) -> int:
@@ -88,7 +90,7 @@ class Variations:
     def show(self, temperature: Any, grain: Any, seed: Any, **settings: Any) -> Iterator[Any]:
         """All at once, but it can be stopped after each."""
         controls, chosen = self.controls, noise(temperature, grain, seed)
-        framed = controls.framed(**settings | {"style_image": None})  # random styles, and not around the example
+        framed = controls.framed(**settings | {"style_image": None, "style": ""})  # random ones, and around none
         first, request = chosen["seed"], framed.request
         seeds = range(first, first + self.count(settings["way"]))
 
@@ -99,6 +101,13 @@ class Variations:
         files: list[str] = []
         for files in controls.assets.steps("variations", framed, make, *chosen.items()):  # noqa: B007 (the last ones are used)
             yield gr.skip()
-        text = "Style {number}" if request.translator.has_styles else "Variation {number}"
+        styles_here = request.translator.has_styles
+        text = "Style {number}" if styles_here else "Variation {number}"
         captions = [self.words(text, number=s + 1) for s in seeds]
-        yield list(zip(files, captions, strict=True))
+        styles = [styled(request.translator, s, chosen["temperature"]) for s in seeds] if styles_here else []
+        yield {"gallery": list(zip(files, captions, strict=True)), "styles": styles}
+
+
+def styled(translator: Translator, seed: int, temperature: float) -> str:
+    """The style that noise of this seed and strength has, in numbers."""
+    return style_text(tuple(temperature * x for x in translator.sample_style(seed)))

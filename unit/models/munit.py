@@ -68,8 +68,14 @@ class MUNITConfig:
 
     @property
     def receptive_radius(self) -> int | None:
-        """None: the style is that of all of the photo."""
-        return None
+        """Pixels from an output pixel to the furthest input pixel that matters to it, at a given style.
+
+        None: instance norm lets all of the photo matter. Counted as `UNITConfig.receptive_radius` is.
+        """
+        if self.layout == "munit" or (margin := _layout(self).margin) is None:
+            return None
+        blocks = 2 * (self.n_res + self.n_res_shared)
+        return self.downsampling * (2 * blocks + margin)
 
     @property
     def bytes_per_pixel(self) -> int:

@@ -57,7 +57,7 @@ class ModelConfig(Protocol):
     def receptive_radius(self) -> int | None:
         """Pixels from an output pixel to the furthest input pixel that matters to it. None: all of the photo matters.
 
-        Models whose codes have a style look at all of it.
+        That of the content, at a given style: the style of a photo is always that of all of it.
         """
 
     @property

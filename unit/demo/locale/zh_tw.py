@@ -49,6 +49,31 @@ TABLE = {
 [arXiv:1703.00848](https://arxiv.org/abs/1703.00848)。它的**後繼者** [MUNIT](https://arxiv.org/abs/1804.04732)
 能替一張照片給出多種結果。本網站的程式依論文重新寫成。
 """,
+    texts.BETWEEN_STYLES: """
+從結果的風格走到另一種風格：先在結果下方保留一種風格，或加入一張想要變得像它的照片，再到這裡選擇。途中改變的是顏色、毛色或光線，
+照片的內容不變。
+""",
+    texts.FILM_OF_STYLES: """
+在各種風格之間繞一圈，做成頭尾相接的影片。保留了兩種以上的風格時，依序經過這些風格；否則經過隨機的風格，強度用的是「風格」的設定。
+""",
+    texts.NOISE_OF_STYLES: """
+不用照片：把一團純雜訊當成照片的描述，風格也隨機決定，分別生成兩種樣貌。互相對應的是光線與質感。**請不要期待看到風景或動物**：
+這個模型學會了照片的風格大致如何分布，卻沒有學過照片的描述如何分布。
+""",
+    texts.ABOUT_STYLES: """
+兩個內容編碼器、兩個風格編碼器，以及兩個解碼器。內容是兩類照片共有的部分，是一小張數字圖（多小要看模型，見下方）；
+風格是描述整張照片的幾個數字，兩類各有各的風格。轉換，就是把您的照片的內容，配上另一種風格，解碼成另一類：
+風格可以隨機決定、取自範例照片；沒有指定時，用平均的風格。訓練時，從來沒有給模型看過同一個景物的成對照片。
+""",
+    texts.LIMITS_STYLES: """
+**限制。** 整張照片只有一種風格：它改變的主要是顏色、光線與質感，而不是形狀；範例照片的風格，也只能像到幾個數字
+所能描述的程度。
+模型只認得訓練照片裡有的東西。結果是虛構的，不能當作任何事物真實樣貌的證據。
+
+**論文**：Huang, Liu, Belongie, Kautz, *Multimodal Unsupervised Image-to-Image Translation*, ECCV 2018,
+[arXiv:1804.04732](https://arxiv.org/abs/1804.04732)。它是 [UNIT](https://arxiv.org/abs/1703.00848) 的後繼者，
+而 UNIT 替每張照片只給出一種結果。本網站的程式依論文重新寫成。
+""",
     # the left-hand side
     "Your photo": "您的照片",
     "Drop a photo here, or click to choose one": "把照片拖曳到這裡，或點一下來選擇",
@@ -129,6 +154,12 @@ TABLE = {
     "residual block": "1 個殘差區塊",
     "{n} residual blocks": "{n} 個殘差區塊",
     "- **Latent**: {n} numbers for every {d} x {d} pixels.": "- **潛在空間**：每 {d} x {d} 像素有 {n} 個數值。",
+    "- **Network**: {number:.1f} million parameters for both domains, layout `{layout}`.": (
+        "- **網路**：兩類照片共 {number:.1f} 百萬個參數，配置 `{layout}`。"
+    ),
+    "- **Content**: {n} numbers for every {d} x {d} pixels. **Style**: {s} numbers for the whole photo.": (
+        "- **內容**：每 {d} x {d} 像素有 {n} 個數值。**風格**：整張照片 {s} 個數值。"
+    ),
     "- **Trained on** crops of {n} pixels.": "- **訓練時**看的是裁成 {n} 像素的圖片。",
     "There are no measures of these weights here.": "這裡沒有這個模型的評量結果。",
     "Judged by {judge} on held-out photos of `{data}`, {n} px.": (
@@ -205,6 +236,21 @@ TABLE = {
     "### Styles": "### 風格",
     "Style {number}": "風格 {number}",
     "Make it look like this one": "變得像這張照片",
+    "Keep this style": "保留這個風格",
+    "Kept styles: choose one": "保留的風格：請選一個",
+    "Kept style {number}": "保留的風格 {number}",
+    "Between two styles": "兩種風格之間",
+    "Towards": "目標風格",
+    "The photo it shall look like": "想要變得像它的照片",
+    "How much of the other style": "目標風格的比例",
+    "The photo in a style between both": "風格介於兩者之間的照片",
+    "Take it as the result": "設為結果",
+    "From one style to the other and back": "從一種風格到另一種，再回來",
+    "style": "風格",
+    "Please keep a style first, or add a photo that it shall look like.": (
+        "請先保留一種風格，或加入一張想要變得像它的照片。"
+    ),
+    "A style of this model is {n} numbers: please choose another one.": "這個模型的風格是 {n} 個數字：請另選一種風格。",
     "This model has no styles: leave the style out.": "這個模型沒有風格可選：請不要指定風格。",
     "style_seed and style_image contradict each other: leave out one.": (
         "style_seed 與 style_image 互相矛盾：請只給其中一個。"
@@ -238,8 +284,8 @@ TABLE = {
     "Shown as": "呈現為",
     "From noise": "憑空生成",
     "About this model": "關於這個模型",
-    "It brings what is turned into what, the noise, and an example photo, never yours.": (
-        "連結會記住轉換的種類與雜訊的設定，以及範例照片；不會包含您自己的照片。"
+    "It brings what is turned into what, the noise, the style you chose, and an example photo, never yours.": (
+        "連結會記住轉換的種類、雜訊的設定、您選的風格，以及範例照片；不會包含您自己的照片。"
     ),
     "- **Turns** {a} into {b} and {b} into {a}, and reconstructs each.": (
         "- **能做的**：把{a}變成{b}，把{b}變成{a}，以及各自的還原。"

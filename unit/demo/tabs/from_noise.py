@@ -22,7 +22,7 @@ class FromNoise:
 
     def lay_out(self) -> None:
         words = self.words
-        gr.Markdown(words(texts.FROM_NOISE))
+        self.text = gr.Markdown(self.controls.text(texts.FROM_NOISE, self.controls.first))
         with gr.Row():
             self.temperature = gr.Slider(
                 0, MAX_TEMPERATURE, value=2, step=0.1, label=words("Temperature"), min_width=240,
