@@ -12,7 +12,7 @@ from app_server import MISSING_REPO, serve, write_photo
 from axe_playwright_python.sync_playwright import Axe
 from hub_server import Hub, Repo
 from PIL import Image
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Locator, Page, expect
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Locator, Page, Request, Route, expect
 
 pytest_plugins = ["app_server", "browser", "hub_server"]
 expect.set_options(timeout=30_000)  # the machine may be busy
@@ -625,6 +625,28 @@ def test_a_face_is_marked_moved_and_put_back(page, tmp_path):
         expect(page.locator("#side input[type=number]")).to_have_value(str(side))
         page.wait_for_function(wide, arg=side / 100 * there["width"])
 
+    held: list[Route] = []
+
+    def looks_for_faces(request: Request) -> bool:
+        return "/run/predict" in request.url and len(request.post_data_json["data"]) == 9
+
+    def hold(route: Route) -> None:
+        held.append(route) if looks_for_faces(route.request) and not held else route.continue_()
+
+    page.route("**/run/predict*", hold)
+    with page.expect_request(looks_for_faces):
+        page.locator("#undo").click()
+    with page.expect_response("**/run/predict*"):  # which another one does not wait for
+        page.locator("#undo").click()
+    expect(page.locator("#across input[type=number]")).to_have_value("50")
+    held[0].continue_()
+    middle = """() => {
+        const square = document.querySelector("#face .square"), stage = square.parentNode;
+        return Math.abs(square.offsetLeft + square.offsetWidth / 2 - stage.offsetWidth / 2) < 2;
+    }"""
+    page.wait_for_function(middle)
+    assert place_of_face(page) == ["50", "50", "100"]
+
 
 @pytest.fixture
 def two_cats(tmp_path: Path) -> Path:
@@ -1008,7 +1030,7 @@ def test_a_model_of_faces_from_the_hub_has_its_examples_and_measures(context, ch
         expect(page.get_by_role("radio", name="A broken cat")).to_have_count(0)
         shows(page, "a-cat-dog.png")
         expect(page.get_by_role("radio", name="A cat")).to_be_checked()
-        for name in ("face_of", "asked", "open"):
+        for name in ("face_of", "asked", "open", "fresh", "go", "turn"):
             expect(page.locator(f"#{name}")).to_be_hidden()
         open_tab(page, "About this model")
         expect(page.locator("#about")).to_contain_text("0.250")

@@ -10,7 +10,7 @@
     } catch { // a browser that keeps nothing for a page in a frame, as a Space is, or for any
         first = !document.referrer.startsWith(location.origin);
     }
-    if (first && language === "en" && /^zh-(TW|HK|MO|Hant)/i.test(navigator.language))
+    if (first && language === "en" && /^zh-(TW|HK|MO|Hant)/i.test(window.visitorsLanguage ?? navigator.language))
         location.replace(location.pathname.replace(/\/$/, "") + "/" + chinese + location.search);
     for (const link of document.querySelectorAll("nav a, .nav-holder a"))
         if (link.origin === location.origin) link.search = location.search;

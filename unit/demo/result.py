@@ -1,6 +1,6 @@
 """The third step of the page: the result beside its photo, what can be done with it, and the results of this visit."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +10,7 @@ from PIL import Image
 from unit.demo.before_after import WAITING, before_after, compared
 from unit.demo.components import cancel_button, download_button, no_download
 from unit.demo.controls import Controls
-from unit.demo.events import drawing, for_people, stoppable, warned
+from unit.demo.events import Turns, drawing, for_people, latest, only_if, stoppable, warned
 from unit.demo.files import QUICK, RUN, SOON, renamed, saved, uploaded
 from unit.demo.framed import Framed
 from unit.demo.service import Face, UploadedImage, UserError
@@ -24,7 +24,7 @@ BOX = "3 / 2"  # the shape of the place that the result has, whatever its own is
 
 
 class ResultPanel:
-    """shown: all that `show` changes. early: what `until_shown` does."""
+    """shown: all that `show` changes. early: what `until_shown` does. visit: what is put below the variations."""
 
     def __init__(self, controls: Controls):
         self.controls, self.words = controls, controls.words
@@ -48,11 +48,14 @@ class ResultPanel:
             self.reuse = gr.Button(words("Use as input"), interactive=bool(first), min_width=120, elem_id="reuse")
             self.undo = gr.Button(words("Undo"), min_width=90, elem_id="undo")
             self.full = gr.Button(words("Full resolution"), interactive=bool(first), min_width=120, elem_id="full")
-        self.lay_out_taking()
         self.full_cancel = cancel_button(words, "full_cancel")
         self.full_status = gr.Markdown(elem_id="full_status")
         self.full_download = download_button(words("Download in full resolution"), "full_download", visible=False)
-        self.strip, self.history = results_strip(words, "strip"), gr.State(History())
+        with gr.Column(render=False, elem_id="visit") as self.visit:
+            self.lay_out_taking()
+            gr.Markdown(words("### Results of this visit"))
+            self.strip, self.history = results_strip(words, "strip"), gr.State(History())
+        self.turns, self.turn = gr.State(Turns()), gr.Number(0, visible="hidden", elem_id="turn")
 
     def lay_out_taking(self) -> None:
         words = self.words
@@ -96,17 +99,21 @@ class ResultPanel:
 
     def connect(self) -> None:
         settings = self.controls.settings
-        self.inputs = {"history": self.history, **settings}
-        self.draw = self.controls.if_photo(drawing(self, self.show))
+        self.asked = {"turns": self.turns, "turn": self.turn}
+        self.inputs = {"history": self.history, **self.asked, **settings}
         show_full = warned(drawing(self, self.show_full), lambda **_: {self.full_status: ""})
         stoppable(self.full.click, self.full_cancel, show_full, settings, [self.full_status, self.full_download])
         self.side_by_side.click(self.take_picture, [self.history, self.made_with], self.taken, **SOON)
         self.gif.click(self.take_gif, self.history, self.taken, **SOON)
         self.full_cancel.click(lambda: self.words("Stopped."), None, self.full_status, **QUICK)
 
-    def redraw_on(self, listener: Any) -> Any:
-        """A result when `listener` says so, an event's `then`, say. Gives the event, whose failure was one sentence."""
-        event = listener(self.draw, outputs=self.shown, inputs_kwargs=self.inputs, **AT_ONCE)
+    def redraw_on(self, listener: Any, more: dict[str, Any], wanted: Callable[[dict[str, Any]], bool]) -> Any:
+        """A result when `listener` says so, an event's `then`, say, and if it is wanted by what the inputs are.
+
+        more: inputs that only `wanted` sees. Gives the event, whose failure was one sentence.
+        """
+        draw = latest(only_if(self.controls.if_photo(drawing(self, self.show)), wanted, *more))
+        event = listener(draw, outputs=self.shown, inputs_kwargs=self.inputs | more, **AT_ONCE)
         event.failure(self.no_results, None, self.shown, **QUICK)
         return event
 

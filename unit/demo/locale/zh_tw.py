@@ -86,6 +86,7 @@ TABLE = {
     "The result will appear here.": "結果會顯示在這裡。",
     "This result is no longer here.": "這個結果已經不在了。",
     "Results of this visit": "這次的結果",
+    "### Results of this visit": "### 這次的結果",
     # names of files
     "{domain}": "變{domain}",
     "full": "完整解析度",
@@ -150,7 +151,7 @@ TABLE = {
     "All other measures": "其他所有評量",
     "not a number": "無法計算",
     # the three steps
-    "## 1. Choose what to turn into what": "## 1. 選擇要把什麼變成什麼",
+    "## 1. Choose a transformation": "## 1. 選擇要把什麼變成什麼",
     "What to turn into what": "把什麼變成什麼",
     "## 2. Bring a photo": "## 2. 加入一張照片",
     "Or take an example": "或選一個範例",
