@@ -252,6 +252,7 @@ def test_the_result_becomes_the_photo(page, photo):
 def test_results_of_this_visit_can_be_come_back_to(page, photo, tmp_path):
     thumbnails = page.locator("#strip button")
     expect(thumbnails).to_have_count(1)  # the example of the beginning is the first
+    expect(page.locator("#undo")).to_be_disabled()
     upload(page, photo)
     shows(page, "photo-winter.png")
     winter = after(page).get_attribute("src")
@@ -454,6 +455,9 @@ def test_no_tab_is_ever_empty(page):
     expect(page.locator("#walk_film img")).to_be_visible()
     open_tab(page, "Mix two photos")
     expect(page.locator("#between img")).to_be_visible()
+    expect(page.locator("#journey_film")).to_be_hidden()  # of a film that nobody has asked for yet
+    for tile in page.locator("#seconds label").all():
+        assert "data:image/webp" in tile.evaluate("tile => getComputedStyle(tile).backgroundImage")
     open_tab(page, "From noise")
     expect(page.locator("#pairs .grid-wrap img")).to_have_count(8)
     open_tab(page, "About this model")
@@ -628,7 +632,7 @@ def test_a_face_is_marked_moved_and_put_back(page, tmp_path):
     held: list[Route] = []
 
     def looks_for_faces(request: Request) -> bool:
-        return "/run/predict" in request.url and len(request.post_data_json["data"]) == 9
+        return "/run/predict" in request.url and len(request.post_data_json["data"]) == 10
 
     def hold(route: Route) -> None:
         held.append(route) if looks_for_faces(route.request) and not held else route.continue_()
@@ -672,6 +676,7 @@ def test_a_found_face_is_tapped(page, two_cats):
     expect(after(page)).not_to_have_attribute("src", shown)
     across = float(page.locator("#across input[type=number]").input_value())
     assert across == pytest.approx(first + (50 if first < 50 else -50), abs=6)
+    expect(page.locator("#note")).to_contain_text("There are several faces in it")
     expect(other).to_have_count(1)  # the first one
     other.press("Enter")
     expect(after(page)).to_have_attribute("src", shown)
@@ -799,10 +804,12 @@ def test_the_page_in_chinese(page, photo, tmp_path):
     page.get_by_role("link", name="中文").click()
     expect(page.get_by_role("tab", name="憑空生成")).to_be_visible()
     expect(page.locator("html")).to_have_attribute("lang", "zh-TW")
+    for name in ("用相機拍照", "透過 API 使用"):  # Gradio's own words, of which it knows the second in Chinese
+        expect(page.get_by_role("button", name=name)).to_be_visible()
     (tmp_path / "bad.png").write_text("no picture")
     page.locator("#photo input[type=file]").set_input_files(tmp_path / "bad.png")
     expect(page.get_by_test_id("toast-body")).to_contain_text("bad.png 不是這個程式讀得懂的圖片")
-    page.locator("#photo").get_by_role("button", name="Remove image").click()
+    page.locator("#photo").get_by_role("button", name="移除圖片").click()
     upload(page, photo)
     shows(page, "photo-winter.png")
     expect(page.locator("#result_there")).to_contain_text("夏天 → 冬天")
@@ -879,10 +886,19 @@ def test_the_whole_flow_by_keyboard_alone(page):
     reach(page, "[role=tab]")
 
 
+# What is tapped of the steps and the result, and lower or narrower than a finger.
+SMALL = """() => [...document.querySelectorAll('#steps :is(button, label:has(> input[type=radio]))')]
+    .filter(e => e.checkVisibility({visibilityProperty: true}))
+    .filter(e => e.offsetHeight < 40 || e.offsetWidth < 40)
+    .map(e => e.outerHTML.slice(0, 200))"""
+
+
 def test_the_whole_flow_by_touch(browser, app_url, photo):
     context = browser.new_context(locale="en-US", viewport={"width": 390, "height": 844}, has_touch=True)
     page = context.new_page()
     page.goto(app_url)
+    expect(variations(page)).to_have_count(4)
+    assert page.evaluate(SMALL) == []
     page.locator("#way label").nth(1).tap()
     shows(page, "winter-lake-summer.png")
     expect(page.locator("#before_after")).to_be_in_viewport(ratio=0.9)  # a phone is taken to the result

@@ -70,7 +70,7 @@ class Controls:
     def lay_out_photo(self) -> None:
         words = self.words
         gr.Markdown(words("## 2. Bring a photo"))
-        self.photo = photo_box(words, "Your photo", "photo", height=190)
+        self.photo = photo_box(words, "Your photo", "photo", height=160)
         examples = self.example_choices(self.first)
         self.example = gr.Radio(
             examples, value=examples[0][1] if examples else None, label=words("Or take an example"),

@@ -4,6 +4,7 @@ Choose what to turn into what, bring a photo, see the result; below that, all th
 """
 
 import contextlib
+import json
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl
@@ -125,7 +126,9 @@ class Page:
         self.redraw(result.undo.click(self.undo, **back, **SOON), show=False)
 
         demo.load(self.assets.style, None, controls.pictures, **QUICK)  # more pictures may have been made by then
-        demo.load(None, None, controls.asked, js=f"() => ({SCRIPT})('{self.words.language}', '{CHINESE.path}')")
+        said = json.dumps({text: self.words(text) for text in texts.GRADIOS})
+        script = f"() => ({SCRIPT})('{self.words.language}', '{CHINESE.path}', {said})"
+        demo.load(None, None, controls.asked, js=script)
         wanted = [way, photo, controls.example, *self.variations.noise.values(), self.variations.strength]
         self.redraw(controls.asked.change(self.arrive, controls.asked, wanted, **QUICK), scroll=False)
 
@@ -158,10 +161,9 @@ class Page:
             *film.shown, about.about, about.card, about.link_text, controls.style, *self.variations.fresh,
         ]  # fmt: skip
         event = listener(latest(self.settle), outputs=fresh, inputs_kwargs=named | {"what": self.fresh}, **QUICK)
-        marked = {**named, **controls.place, "face_of": controls.face_of}
-        faces = [*controls.face_parts, controls.adjust]
-        event = event.then(latest(controls.new_face), outputs=faces, inputs_kwargs=marked, **QUICK)
-        event.then(None, self.fresh, self.go, js="what => what")
+        marked = {**named, **controls.place, "face_of": controls.face_of, "what": self.fresh}
+        faces = [*controls.face_parts, controls.adjust, self.go]
+        event.then(latest(self.find_faces), outputs=faces, inputs_kwargs=marked, **QUICK)
 
     def draw_on(self, listener: Any) -> None:
         """The result, if there is another, and what is made besides.
@@ -193,6 +195,10 @@ class Page:
             **self.controls.settle(**given), **self.mix.settle(way), **self.about.settle(way), **self.film.walk.empty(),
             **self.variations.settle(way), **early,
         }  # fmt: skip
+
+    def find_faces(self, what: Any, **marked: Any) -> dict[Any, Any]:
+        """The face of another photo. Only then there is a result to be drawn, and not after what was overtaken."""
+        return self.controls.new_face(**marked) | {self.go: what}
 
     @for_people
     def pick(

@@ -31,7 +31,7 @@ class ResultPanel:
         self.lay_out()
         self.shown = [
             self.before_after, self.note, self.download, self.full, self.full_download, self.full_status, self.reuse,
-            self.strip, self.history, self.taken,
+            self.undo, self.strip, self.history, self.taken,
         ]  # fmt: skip
         self.early = [self.before_after, self.download]
         self.connect()
@@ -46,7 +46,7 @@ class ResultPanel:
             self.flip = gr.Button(words("⇄ Other way round"), min_width=120, elem_id="flip")
             self.download = download_button(words("Download"), "download", first.get("download"))
             self.reuse = gr.Button(words("Use as input"), interactive=bool(first), min_width=120, elem_id="reuse")
-            self.undo = gr.Button(words("Undo"), min_width=90, elem_id="undo")
+            self.undo = gr.Button(words("Undo"), interactive=False, min_width=90, elem_id="undo")
             self.full = gr.Button(words("Full resolution"), interactive=bool(first), min_width=120, elem_id="full")
         self.full_cancel = cancel_button(words, "full_cancel")
         self.full_status = gr.Markdown(elem_id="full_status")
@@ -141,6 +141,7 @@ class ResultPanel:
             "full_status": "",
             "taken": no_download(),
             "reuse": gr.Button(interactive=True),
+            "undo": gr.Button(interactive=history.can_undo()),
             "strip": history.value(),
             "history": history,
         }
@@ -161,7 +162,8 @@ class ResultPanel:
     def says(self, framed: Framed, photo: Any) -> str:
         """One line on what is seen."""
         words, face = self.words, framed.request.face
-        if face and face == Face.middle(framed.request.upload.opened()).rounded():
+        image = framed.request.upload.opened() if face else None
+        if image and face == Face.middle(image).rounded():
             return words(
                 "No face was found here, so the middle of the photo was taken. Under “Adjust the face” you can drag "
                 "the square onto the face; one seen from the front works best."
@@ -169,6 +171,8 @@ class ResultPanel:
         if photo is None:
             return words(EXAMPLE)
         said = words("Your photo is on the left, and on the right is what the model made up.")
+        if image and len(Face.all_found(image)) > 1:
+            said += " " + words("There are several faces in it: under “Adjust the face” you can tap another.")
         if ways := self.controls.ways_for_faces(framed.request):
             said += " " + words("There is the face of a cat or a dog in it: {ways} is made for those.", ways=ways)
         return said
@@ -225,7 +229,9 @@ class ResultPanel:
 
     def come_back(self, history: History) -> dict[Any, Any]:
         """The result that is the current one of a history, with all that it was made with."""
-        back: dict[Any, Any] = {self.history: history, self.strip: history.value()}
+        back: dict[Any, Any] = {
+            self.history: history, self.strip: history.value(), self.undo: gr.Button(interactive=history.can_undo()),
+        }  # fmt: skip
         if history.current is None:
             return back
         result, made = history.current, history.current.settings

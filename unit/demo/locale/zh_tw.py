@@ -76,6 +76,16 @@ TABLE = {
     ),
     "Photos, and what the models made of them": "照片，以及模型轉換的結果",
     "A photo, and what the model made of it: {way}": "一張照片，以及模型轉換的結果：{way}",
+    # what Gradio says
+    "Upload file": "上傳檔案",
+    "Capture from camera": "用相機拍照",
+    "Paste from clipboard": "從剪貼簿貼上",
+    "Click to Access Webcam": "點一下來開啟相機",
+    "capture photo": "拍照",
+    "Remove Image": "移除圖片",
+    "Fullscreen": "全螢幕",
+    "Exit fullscreen mode": "離開全螢幕",
+    "Close": "關閉",
     # the slider over two pictures, and the strip of results
     "Before and after: how much of each is seen": "轉換前與轉換後：各看到多少",
     "{before} % before, {after} % after": "轉換前 {before}%，轉換後 {after}%",
@@ -188,6 +198,9 @@ TABLE = {
     "No face was found here, so the middle of the photo was taken. Under “Adjust the face” you can drag the square "
     "onto the face; one seen from the front works best.": (
         "在這張照片裡沒有找到臉，所以取用正中央的部分。可以在「調整臉的位置」裡把方框拖曳到臉上；正面的臉效果最好。"
+    ),
+    "There are several faces in it: under “Adjust the face” you can tap another.": (
+        "照片裡有好幾張臉：可以在「調整臉的位置」裡點選另一張。"
     ),
     "{done} of {tiles} parts are done": "已完成 {done} 塊，共 {tiles} 塊",
     "Take it along": "帶走結果",
