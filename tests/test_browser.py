@@ -352,7 +352,7 @@ def test_what_is_downloaded_is_called_in_the_language_of_the_page(page, app_url,
     assert downloaded(page, "#journey_download") == "photo-混合影片.webp"
     open_tab(page, "憑空生成")
     page.locator("#pairs button").filter(has=page.locator("img")).first.click()
-    assert downloaded(page, "#pairs button[title=Download]") == "憑空生成-1-夏天.png"
+    assert downloaded(page, "#pairs button[title=下載]") == "憑空生成-1-夏天.png"
 
 
 # ---- variations
