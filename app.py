@@ -64,11 +64,19 @@ THEME = gr.themes.Soft(font=["system-ui", "sans-serif"]).set(
     body_background_fill="*neutral_50",
     body_text_color_subdued="*neutral_500",
     block_label_text_color="*primary_700",
-    block_title_text_color="*primary_700",
+    block_label_background_fill_dark="*primary_700",
+    block_title_background_fill="none",
+    block_title_background_fill_dark="none",
+    block_title_padding="0",
+    block_title_text_color="*body_text_color",
+    block_title_text_color_dark="*body_text_color",
     button_primary_background_fill="*primary_700",
     checkbox_label_background_fill_selected="*primary_700",
+    checkbox_label_background_fill_selected_dark="*primary_700",
     checkbox_border_color="*neutral_400",
     color_accent="*primary_700",
+    link_text_color="*primary_700",
+    link_text_color_dark="*primary_400",
 )
 
 
@@ -176,13 +184,10 @@ def build_demo(assets: PageAssets) -> PoliteBlocks:
     return demo
 
 
-def example_pair(assets: PageAssets, model: str, direction: str) -> tuple[str, str] | None:
-    """Files of the first example of a direction and of its translation, if that has been made."""
-    example = assets.example(model, direction, None)
-    if example is None or example.key not in assets.prepared:
-        return None
-    before, after = assets.result(assets.framed(example))
-    return before, after
+def example_pair(assets: PageAssets, model: str, direction: str, photo: str) -> tuple[str, str] | None:
+    """Files of the example of a direction that is called so, or else of the first, and of its translation, if made."""
+    example = assets.example(model, direction, f"{model}/{photo}")
+    return assets.prepared.get(example.key) if example else None
 
 
 def port_asked_for(value: str) -> int | None:

@@ -12,7 +12,7 @@ from app_server import MISSING_REPO, serve, write_photo
 from axe_playwright_python.sync_playwright import Axe
 from hub_server import Hub, Repo
 from PIL import Image
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Locator, Page, expect
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Locator, Page, Request, Route, expect
 
 pytest_plugins = ["app_server", "browser", "hub_server"]
 expect.set_options(timeout=30_000)  # the machine may be busy
@@ -265,6 +265,7 @@ def test_the_result_becomes_the_photo(page, photo):
 def test_results_of_this_visit_can_be_come_back_to(page, photo, tmp_path):
     thumbnails = page.locator("#strip button")
     expect(thumbnails).to_have_count(1)  # the example of the beginning is the first
+    expect(page.locator("#undo")).to_be_disabled()
     upload(page, photo)
     shows(page, "photo-winter.png")
     winter = after(page).get_attribute("src")
@@ -365,7 +366,7 @@ def test_what_is_downloaded_is_called_in_the_language_of_the_page(page, app_url,
     assert downloaded(page, "#journey_download") == "photo-混合影片.webp"
     open_tab(page, "憑空生成")
     page.locator("#pairs button").filter(has=page.locator("img")).first.click()
-    assert downloaded(page, "#pairs button[title=Download]") == "憑空生成-1-夏天.png"
+    assert downloaded(page, "#pairs button[title=下載]") == "憑空生成-1-夏天.png"
 
 
 # ---- variations
@@ -468,6 +469,9 @@ def test_no_tab_is_ever_empty(page):
     expect(page.locator("#walk_film img")).to_be_visible()
     open_tab(page, "Mix two photos")
     expect(page.locator("#between img")).to_be_visible()
+    expect(page.locator("#journey_film")).to_be_hidden()  # of a film that nobody has asked for yet
+    for tile in page.locator("#seconds label").all():
+        assert "data:image/webp" in tile.evaluate("tile => getComputedStyle(tile).backgroundImage")
     open_tab(page, "From noise")
     expect(page.locator("#pairs .grid-wrap img")).to_have_count(8)
     open_tab(page, "About this model")
@@ -639,6 +643,28 @@ def test_a_face_is_marked_moved_and_put_back(page, tmp_path):
         expect(page.locator("#side input[type=number]")).to_have_value(str(side))
         page.wait_for_function(wide, arg=side / 100 * there["width"])
 
+    held: list[Route] = []
+
+    def looks_for_faces(request: Request) -> bool:
+        return "/run/predict" in request.url and len(request.post_data_json["data"]) == 10
+
+    def hold(route: Route) -> None:
+        held.append(route) if looks_for_faces(route.request) and not held else route.continue_()
+
+    page.route("**/run/predict*", hold)
+    with page.expect_request(looks_for_faces):
+        page.locator("#undo").click()
+    with page.expect_response("**/run/predict*"):  # which another one does not wait for
+        page.locator("#undo").click()
+    expect(page.locator("#across input[type=number]")).to_have_value("50")
+    held[0].continue_()
+    middle = """() => {
+        const square = document.querySelector("#face .square"), stage = square.parentNode;
+        return Math.abs(square.offsetLeft + square.offsetWidth / 2 - stage.offsetWidth / 2) < 2;
+    }"""
+    page.wait_for_function(middle)
+    assert place_of_face(page) == ["50", "50", "100"]
+
 
 @pytest.fixture
 def two_cats(tmp_path: Path) -> Path:
@@ -664,6 +690,7 @@ def test_a_found_face_is_tapped(page, two_cats):
     expect(after(page)).not_to_have_attribute("src", shown)
     across = float(page.locator("#across input[type=number]").input_value())
     assert across == pytest.approx(first + (50 if first < 50 else -50), abs=6)
+    expect(page.locator("#note")).to_contain_text("There are several faces in it")
     expect(other).to_have_count(1)  # the first one
     other.press("Enter")
     expect(after(page)).to_have_attribute("src", shown)
@@ -793,10 +820,12 @@ def test_the_page_in_chinese(page, photo, tmp_path):
     page.get_by_role("link", name="中文").click()
     expect(page.get_by_role("tab", name="憑空生成")).to_be_visible()
     expect(page.locator("html")).to_have_attribute("lang", "zh-TW")
+    for name in ("用相機拍照", "透過 API 使用"):  # Gradio's own words, of which it knows the second in Chinese
+        expect(page.get_by_role("button", name=name)).to_be_visible()
     (tmp_path / "bad.png").write_text("no picture")
     page.locator("#photo input[type=file]").set_input_files(tmp_path / "bad.png")
     expect(page.get_by_test_id("toast-body")).to_contain_text("bad.png 不是這個程式讀得懂的圖片")
-    page.locator("#photo").get_by_role("button", name="Remove image").click()
+    page.locator("#photo").get_by_role("button", name="移除圖片").click()
     upload(page, photo)
     shows(page, "photo-winter.png")
     expect(page.locator("#result_there")).to_contain_text("夏天 → 冬天")
@@ -873,10 +902,19 @@ def test_the_whole_flow_by_keyboard_alone(page):
     reach(page, "[role=tab]")
 
 
+# What is tapped of the steps and the result, and lower or narrower than a finger.
+SMALL = """() => [...document.querySelectorAll('#steps :is(button, label:has(> input[type=radio]))')]
+    .filter(e => e.checkVisibility({visibilityProperty: true}))
+    .filter(e => e.offsetHeight < 40 || e.offsetWidth < 40)
+    .map(e => e.outerHTML.slice(0, 200))"""
+
+
 def test_the_whole_flow_by_touch(browser, app_url, photo):
     context = browser.new_context(locale="en-US", viewport={"width": 390, "height": 844}, has_touch=True)
     page = context.new_page()
     page.goto(app_url)
+    expect(variations(page)).to_have_count(4)
+    assert page.evaluate(SMALL) == []
     page.locator("#way label").nth(1).tap()
     shows(page, "winter-lake-summer.png")
     expect(page.locator("#before_after")).to_be_in_viewport(ratio=0.9)  # a phone is taken to the result
@@ -1020,7 +1058,7 @@ def test_a_model_of_faces_from_the_hub_has_its_examples_and_measures(context, ch
         expect(page.get_by_role("radio", name="A broken cat")).to_have_count(0)
         shows(page, "a-cat-dog.png")
         expect(page.get_by_role("radio", name="A cat")).to_be_checked()
-        for name in ("face_of", "asked", "open"):
+        for name in ("face_of", "asked", "open", "fresh", "go", "turn"):
             expect(page.locator(f"#{name}")).to_be_hidden()
         open_tab(page, "About this model")
         expect(page.locator("#about")).to_contain_text("0.250")

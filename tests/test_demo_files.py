@@ -19,7 +19,7 @@ from PIL import Image
 import app
 from unit.demo import zerogpu as zero
 from unit.demo.assets import Example, PageAssets, css_string
-from unit.demo.events import drawing, if_given, only_if
+from unit.demo.events import Turns, drawing, if_given, latest, only_if
 from unit.demo.files import kept, own_folder, plain_name, renamed
 from unit.demo.framed import Framed
 from unit.demo.i18n import CHINESE, ENGLISH
@@ -139,6 +139,28 @@ def test_what_decides_whether_something_is_made_is_not_handed_on():
     of_open = only_if(lambda **named: named, lambda named: named["open_tab"] == "film", "open_tab")
     assert of_open(open_tab="film", seed=0) == {"seed": 0}
     assert of_open(open_tab="both", seed=0) == gr.skip()
+
+
+def test_an_answer_is_dropped_if_something_else_was_asked_for_meanwhile():
+    """Be it an answer or a mistake. What is asked for later counts, in whatever order it comes to be answered."""
+    turns = Turns()
+
+    def overtaken(name: str) -> str:
+        turns.next(1)
+        if name == "bad":
+            raise gr.Error(name)
+        return name
+
+    def mistaken() -> str:
+        raise gr.Error("of now")
+
+    assert latest(lambda name: name)(turns, 1, name="first") == "first"
+    assert latest(overtaken)(turns, 1, name="second") == gr.skip()
+    assert latest(lambda name: name)(turns, 1, name="late") == gr.skip()
+    assert latest(lambda name: name)(turns, 5, name="fifth") == "fifth"
+    assert latest(overtaken)(turns, 5, name="bad") == gr.skip()
+    with pytest.raises(gr.Error, match="of now"):
+        latest(mistaken)(turns, 9)
 
 
 def test_what_was_made_of_an_example_is_made_once_for_all_visitors(service, checkpoints, tmp_path, monkeypatch):

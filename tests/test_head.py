@@ -2,6 +2,7 @@
 
 import io
 import re
+import shutil
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -68,7 +69,7 @@ def client(made) -> TestClient:
         gr.Markdown("hello")
     with demo.route(CHINESE.name, CHINESE.path):
         gr.Markdown("你好")
-    settings = head.app_settings([ENGLISH, CHINESE], WAYS, lambda *way: made.get(way))
+    settings = head.app_settings([ENGLISH, CHINESE], WAYS, lambda *way: made.get(way) or made.get(way[:2]))
     app = gr.mount_gradio_app(FastAPI(), demo, path="/", app_kwargs=settings, ssr_mode=False)
     return TestClient(app, base_url="http://page.test")
 
@@ -87,7 +88,8 @@ def test_the_page_tells_its_own_name_once_and_nothing_of_gradio(client):
     assert tags["og:locale"] == "en_US"
     assert not any("radio" in value for values in tags.said.values() for value in values)
     assert "window.gradio_config" in document  # the rest is as it was
-    assert len(document.encode()) == int(client.get("/").headers["content-length"])
+    whole = client.get("/", headers={"accept-encoding": "identity"})
+    assert len(whole.content) == int(whole.headers["content-length"])
 
 
 def test_the_chinese_page_speaks_chinese(client):
@@ -110,19 +112,53 @@ def test_the_preview_is_a_picture_of_the_size_that_messengers_want(client):
     assert (tags["og:image:width"], tags["og:image:height"]) == ("1200", "630")
 
 
-def test_a_link_to_a_direction_is_about_that_and_shows_its_example(client, made, pair):
+def test_a_link_to_a_direction_is_about_that_and_shows_its_example(client, made, pair, tmp_path):
     tags = Tags(client.get("/", params=PAIR).text)
     assert tags.title == "summer → winter · UNIT in the browser"
     assert Tags(client.get("/zh-tw", params=PAIR).text).title == "夏天 → 冬天 · 瀏覽器裡的 UNIT"
     assert tags["og:url"] == "http://page.test/?model=seasons&direction=summer+%E2%86%92+winter"
     general = client.get("/look/preview.jpg").content
     assert client.get(tags["og:image"]).content == general  # until there is a result
-    made["seasons", "summer → winter"] = pair
+    made["seasons", "summer → winter"] = before, after = tuple(shutil.copy(file, tmp_path) for file in pair)
     own = client.get(tags["og:image"])
     assert of_picture(own) == ("JPEG", (1200, 630))
     assert own.content != general
+    Path(before).unlink()
+    Path(after).unlink()
+    assert client.get(tags["og:image"]).content == own.content  # kept
     made.clear()
-    assert client.get(tags["og:image"]).content == own.content  # kept, when its files are gone
+
+
+def test_a_link_to_an_example_shows_that_and_another_photo_is_nobody_s_business(client, made, pair):
+    made["seasons", "summer → winter"] = pair
+    made["seasons", "summer → winter", "castle"] = pair[::-1]
+    castle = Tags(client.get("/", params={**PAIR, "photo": "castle"}).text)
+    assert castle["og:url"].endswith("&photo=castle")
+    first = Tags(client.get("/", params=PAIR).text)
+    assert client.get(castle["og:image"]).content != client.get(first["og:image"]).content
+    for photo in ("../../secret", '"><script>'):
+        tags = Tags(client.get("/", params={**PAIR, "photo": photo}).text)
+        assert (tags["og:url"], tags["og:image"]) == (first["og:url"], first["og:image"])
+    made.clear()
+
+
+def test_browsers_ask_early_for_what_is_seen_first(client, made, pair):
+    assert "preload" not in Tags(client.get("/").text).said
+    made["seasons", "summer → winter"] = pair
+    made["seasons", "winter → summer"] = pair[::-1]
+    files = [f"http://page.test/gradio_api/file={path}" for path in pair]
+    assert Tags(client.get("/").text).said["preload"] == files
+    back = {**PAIR, "direction": "winter → summer"}
+    assert Tags(client.get("/", params=back).text).said["preload"] == files[::-1]
+    made.clear()
+
+
+def test_the_document_is_compressed_for_those_who_can_read_that(client):
+    whole = client.get("/", headers={"accept-encoding": "identity"})
+    assert "content-encoding" not in whole.headers
+    short = client.get("/")
+    assert short.headers["content-encoding"] == "gzip"
+    assert int(short.headers["content-length"]) < len(whole.content) / 2
 
 
 def test_results_that_have_been_cleared_away_are_no_error(client, made, tmp_path):

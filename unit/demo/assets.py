@@ -83,9 +83,11 @@ class PageAssets:
         self.examples = {example.key: example for example in examples}
         self.familiar = {service.models[name]: Familiar.load(folder) for name, folder in folders.items()}
         self.remembered = Remembered()
-        self.prepared: set[str] = set()
-        photos = {key: whole_thumbnail(example.upload.opened()) for key, example in self.examples.items()}
+        self.prepared: dict[str, tuple[str, str]] = {}  # files of what the slider shows, of what has been translated
+        opened = {key: example.upload.opened() for key, example in self.examples.items()}
+        photos = {key: whole_thumbnail(photo) for key, photo in opened.items()}
         self.pictures = {key: (photo, photo) for key, photo in photos.items()}  # split, and the result alone
+        self.photos = {key: whole_thumbnail(photo, SMALL) for key, photo in opened.items()}
 
     def of(self, model: str, direction: str) -> list[Example]:
         """The examples of a direction of a model."""
@@ -142,9 +144,10 @@ class PageAssets:
     def prepare(self, example: Example) -> None:
         """Translate an example, so that its tile shows what becomes of it, and nobody has to wait for that."""
         framed = self.framed(example)
-        before, after = map(Image.open, self.result(framed))
+        files = self.result(framed)
+        before, after = map(Image.open, files)
         self.pictures[example.key] = thumbnail(before, after), whole_thumbnail(after)
-        self.prepared.add(example.key)
+        self.prepared[example.key] = files[0], files[1]
 
     @contextlib.contextmanager
     def preparing(self) -> Iterator[None]:
@@ -169,22 +172,30 @@ class PageAssets:
             thread.join()
 
     def style(self) -> str:
-        """CSS with the pictures of the tiles, and an accent colour for each model."""
+        """CSS with the pictures of the tiles, and an accent colour for each model. Each picture is in it once."""
         rules = []
         for model, accent in zip(self.service.models, ACCENTS * len(self.service.models), strict=False):
             shades = "".join(f"--primary-{shade}: {getattr(accent, f'c{shade}')};" for shade in SHADES)
-            rules.append(f":root:has(#way input[value^={css_string(f'{model}/')}]:checked) {{ {shades} }}")
+            chosen = f":root:has(#way input[value^={css_string(f'{model}/')}]:checked)"
+            rules.append(f"{chosen}, {chosen} .dark {{ {shades} }}")  # Gradio has shades of its own for the dark
+        numbers = {key: number for number, key in enumerate(self.examples)}
+        for key, number in numbers.items():
+            split, result = self.pictures[key]
+            named = f"--split-{number}: url({split}); --result-{number}: url({result});"
+            rules.append(f":root {{ {named} --photo-{number}: url({self.photos[key]}); }}")
+            tile = f"label:has(input[value={css_string(key)}])"
+            rules.append(f"#examples {tile} {{ background-image: var(--split-{number}); }}")
+            rules.append(f"#examples {tile}:is(:hover, :focus-within) {{ background-image: var(--result-{number}); }}")
+            rules.append(f"#seconds {tile} {{ background-image: var(--photo-{number}); }}")
+        for model in self.service.models:
             for direction in self.service.directions(model):
                 for example in self.of(model, direction)[:1]:
                     tile = f"#way label:has(input[value={css_string(f'{model}/{direction}')}])"
-                    rules.append(f"{tile} {{ background-image: url({self.pictures[example.key][0]}); }}")
-        for key, (split, result) in self.pictures.items():
-            tile = f"#examples label:has(input[value={css_string(key)}])"
-            rules.append(f"{tile} {{ background-image: url({split}); }}")
-            rules.append(f"{tile}:is(:hover, :focus-within) {{ background-image: url({result}); }}")
+                    rules.append(f"{tile} {{ background-image: var(--split-{numbers[example.key]}); }}")
         return f"<style>{' '.join(rules)}</style>"
 
 
+SMALL = (144, 86)  # pixels: of tiles that show no more than a photo
 SHADES = (50, 100, 200, 300, 400, 500, 600, 700, 800, 900, 950)
 
 

@@ -61,7 +61,7 @@ class Controls:
 
     def lay_out_ways(self) -> None:
         words = self.words
-        gr.Markdown(words("## 1. Choose what to turn into what"))
+        gr.Markdown(words("## 1. Choose a transformation"))
         self.pictures = gr.HTML(self.assets.style(), elem_id="pictures")  # the page asks again for each visitor
         self.way = gr.Radio(
             self.way_choices(), value=self.first, label=words("What to turn into what"), show_label=False,
@@ -71,22 +71,21 @@ class Controls:
     def lay_out_photo(self) -> None:
         words = self.words
         gr.Markdown(words("## 2. Bring a photo"))
-        self.photo = photo_box(words, "Your photo", "photo", height=190)
+        self.photo = photo_box(words, "Your photo", "photo", height=160)
         examples = self.example_choices(self.first)
         self.example = gr.Radio(
             examples, value=examples[0][1] if examples else None, label=words("Or take an example"),
-            visible=bool(examples), container=False, elem_id="examples", elem_classes="tiles",
+            visible=bool(examples), elem_id="examples", elem_classes="tiles",
         )  # fmt: skip
 
     def lay_out_face(self) -> None:
         words, visible = self.words, self.service.of_faces(None)
         with gr.Accordion(words("Adjust the face"), open=False, visible=visible, elem_id="adjust") as self.adjust:
             self.face = face_box(words, "face")
-            percent: dict[str, Any] = {"step": 1, "min_width": 90}
+            percent: dict[str, Any] = {"step": 1, "buttons": []}
             self.side = gr.Slider(10, MAX_FACE, value=100, label=words("Size of the face"), elem_id="side", **percent)
-            with gr.Row():
-                self.across = gr.Slider(0, 100, value=50, label=words("From the left"), elem_id="across", **percent)
-                self.down = gr.Slider(0, 100, value=50, label=words("From the top"), elem_id="down", **percent)
+            self.across = gr.Slider(0, 100, value=50, label=words("From the left"), elem_id="across", **percent)
+            self.down = gr.Slider(0, 100, value=50, label=words("From the top"), elem_id="down", **percent)
             self.square = gr.Checkbox(False, label=words("Show only the square"), elem_id="square")
             self.face_of = gr.Textbox(visible="hidden", elem_id="face_of")  # the photo that the three sliders are about
 

@@ -87,6 +87,40 @@ def only_if(
     return steps if inspect.isgeneratorfunction(fn) else call
 
 
+class Turns:
+    """What a visitor has asked for, by its number, which grows: what is asked for later counts. Part of the session."""
+
+    def __init__(self) -> None:
+        self.last = 0
+
+    def begin(self, turn: Any) -> None:
+        self.last = max(self.last, turn if isinstance(turn, int) else 0)
+
+    def next(self, turn: Any) -> int:
+        """The number of what is asked for after `turn`."""
+        self.begin(turn)
+        self.last += 1
+        return self.last
+
+
+def latest(fn: Callable[..., Any]) -> Callable[..., Any]:
+    """`fn`, but its answer is dropped if something else was asked for meanwhile: it would change what is of that.
+
+    turns, turn: those of the session, and the number of what `fn` is asked for.
+    """
+
+    def call(turns: Turns, turn: Any, **named: Any) -> Any:
+        turns.begin(turn)
+        try:
+            answer = fn(**named)
+        except gr.Error:
+            if turn == turns.last:
+                raise
+        return answer if turn == turns.last else gr.skip()
+
+    return call
+
+
 def stoppable(
     listener: Any, cancel: gr.Button, fn: Callable[..., Iterator[Any]], inputs: dict[str, Any], outputs: list[Any]
 ) -> None:

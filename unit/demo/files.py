@@ -39,13 +39,14 @@ NOT_UPLOADED = "This is not an uploaded picture: upload the file first."
 # last one always wins.
 BUSY: dict[str, Any] = {"concurrency_id": "model", "concurrency_limit": 1}
 QUICK: dict[str, Any] = {
-    "preprocess": False, "api_visibility": "private", "queue": False, "show_progress": "hidden"
+    "preprocess": False, "api_visibility": "private", "queue": False, "trigger_mode": "always_last",
+    "show_progress": "hidden",
 }  # fmt: skip
 # Of what is done outside the queue a browser never hears why it failed.
 SOON: dict[str, Any] = {**QUICK, "queue": True, "concurrency_limit": None}
-RUN: dict[str, Any] = {
-    **QUICK, **BUSY, "queue": True, "trigger_mode": "always_last", "show_progress": "minimal"
-}  # fmt: skip
+# What was tapped is told by the event, and of the last of several Gradio tells what the first one was about.
+ONCE: dict[str, Any] = {**SOON, "trigger_mode": "once"}
+RUN: dict[str, Any] = {**QUICK, **BUSY, "queue": True, "show_progress": "minimal"}
 
 
 def uploaded(photo: Any) -> UploadedImage:

@@ -23,6 +23,7 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from unit.demo.i18n import Words
+from unit.demo.scripts import KeptScripts, compressed
 
 LOOK = Path(__file__).parent / "look"
 ICON = LOOK / "icon.png"
@@ -34,7 +35,15 @@ _GRADIOS = re.compile(
     rb"""<title>.*?</title>|<meta\s[^>]*?(?:property|name)=["'](?:og|twitter|description)\b[^>]*>""", re.DOTALL
 )
 
+# Gradio speaks the language of the browser, and is to speak that of the page. What the visitor's was is kept.
+_SPEAKS = """<script>
+window.visitorsLanguage = navigator.language;
+for (const [name, value] of Object.entries({{language: "{language}", languages: ["{language}"]}}))
+    Object.defineProperty(navigator, name, {{get: () => value, configurable: true}});
+</script>"""
+
 Pair = tuple[str, str]  # files of a photo and of its translation
+Pairs = Callable[[str, str, str], Pair | None]  # of an example of a model and direction, perhaps of that name
 Message = MutableMapping[str, Any]
 Send = Callable[[Message], Awaitable[None]]
 Receive = Callable[[], Awaitable[Message]]
@@ -44,10 +53,11 @@ class Head:
     """ASGI middleware: in each of the pages, what is told of it is our own.
 
     languages: of the pages, by their paths. ways: of the models, by name, the directions that a link can ask for.
+    pair: what the page will show first, so that browsers ask for it before they know.
     """
 
-    def __init__(self, app: Any, languages: Sequence[Words], ways: Mapping[str, Sequence[str]]):
-        self.app, self.ways = app, ways
+    def __init__(self, app: Any, languages: Sequence[Words], ways: Mapping[str, Sequence[str]], pair: Pairs):
+        self.app, self.ways, self.pair = app, ways, pair
         self.languages = {words.path: words for words in languages}
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
@@ -72,6 +82,8 @@ class Head:
             if start["status"] == 200 and headers.get("content-type", "").startswith("text/html"):
                 document = self.changed(document, request, words)
                 headers["content-length"] = str(len(document))
+                if "gzip" in request.headers.get("accept-encoding", ""):
+                    document = compressed(start, document)
             await send(start)
             await send({"type": "http.response.body", "body": document})
 
@@ -87,11 +99,14 @@ class Head:
     def tags(self, request: Request, words: Words) -> str:
         """The elements of the head: of a link that asks for a direction, they are about that."""
         root = get_root_url(request, request.url.path, request.scope.get("root_path"))
-        model, direction = (request.query_params.get(name, "") for name in ("model", "direction"))
+        model, direction, photo = (request.query_params.get(name, "") for name in ("model", "direction", "photo"))
         query, title, shows = "", words(NAME), words("Photos, and what the models made of them")
         picture = f"{root}/look/preview.jpg"
         if direction in self.ways.get(model, ()):
-            query = "?" + urlencode({"model": model, "direction": direction})
+            about = {"model": model, "direction": direction}
+            if photo and self.pair(model, direction, photo) not in (None, self.pair(model, direction, "")):
+                about["photo"] = photo  # there is such an example, and its result
+            query = "?" + urlencode(about)
             title = f"{words.value(direction)} · {title}"
             shows = words("A photo, and what the model made of it: {way}", way=direction)
             picture = f"{root}/look/pair.jpg{query}"
@@ -107,6 +122,8 @@ class Head:
         }  # fmt: skip
         return "\n".join([
             f"<title>{escape(title)}</title>",
+            _SPEAKS.format(language=words.language),
+            *(f'<link rel="preload" as="image" href="{escape(url)}" />' for url in self.first_seen(root, request)),
             *(f'<meta property="{name}" content="{escape(str(value))}" />' for name, value in properties.items()),
             *(f'<meta name="{name}" content="{escape(str(value))}" />' for name, value in names.items()),
             f'<link rel="canonical" href="{escape(url)}" />',
@@ -118,31 +135,37 @@ class Head:
             ),
         ])  # fmt: skip
 
+    def first_seen(self, root: str, request: Request) -> list[str]:
+        """The addresses of the pictures that the slider shows when the page has opened."""
+        first = next(((model, directions[0]) for model, directions in self.ways.items() if directions), ("", ""))
+        model, direction, photo = (request.query_params.get(name, "") for name in ("model", "direction", "photo"))
+        way = (model, direction) if direction in self.ways.get(model, ()) else first
+        return [f"{root}/gradio_api/file={path}" for path in self.pair(*way, photo) or ()]
 
-def app_settings(
-    languages: Sequence[Words], ways: Mapping[str, Sequence[str]], pair: Callable[[str, str], Pair | None]
-) -> dict[str, Any]:
+
+def app_settings(languages: Sequence[Words], ways: Mapping[str, Sequence[str]], pair: Pairs) -> dict[str, Any]:
     """What `launch(app_kwargs=...)` gets, so that pages have this head, and its pictures are served.
 
     Args:
         languages: of the pages.
         ways: the directions of each model.
-        pair: gives files of an example of a model and direction, if there is a result of it already.
+        pair: gives files of the example of a model and direction that is called so, or else of the first, if there
+            is a result of it already. It is asked for each visitor, so it should be quick.
     """
 
-    made: dict[tuple[str, str], bytes] = {}
+    made: dict[Pair, bytes] = {}
 
     def pair_picture(request: Request) -> Response:
-        model, direction = way = request.query_params.get("model", ""), request.query_params.get("direction", "")
-        files = pair(*way) if direction in ways.get(model, ()) and way not in made else None
+        model, direction, photo = (request.query_params.get(name, "") for name in ("model", "direction", "photo"))
+        files = pair(model, direction, photo) if direction in ways.get(model, ()) else None
         with contextlib.suppress(OSError):  # they have been cleared away
-            if files:
+            if files and files not in made:
                 with Image.open(files[0]) as before, Image.open(files[1]) as after:
-                    made[way] = preview([(before, after)])
-        return Response(made[way], media_type="image/jpeg") if way in made else FileResponse(LOOK / "preview.jpg")
+                    made[files] = preview([(before, after)])
+        return Response(made[files], media_type="image/jpeg") if files in made else FileResponse(LOOK / "preview.jpg")
 
     return {
-        "middleware": [Middleware(Head, languages=languages, ways=ways)],
+        "middleware": [Middleware(Head, languages=languages, ways=ways, pair=pair), Middleware(KeptScripts)],
         "routes": [Route("/look/pair.jpg", pair_picture), Mount("/look", StaticFiles(directory=LOOK))],
     }
 

@@ -4,6 +4,7 @@ Choose what to turn into what, bring a photo, see the result; below that, all th
 """
 
 import contextlib
+import json
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl
@@ -14,8 +15,8 @@ from unit.demo import texts
 from unit.demo.assets import PageAssets
 from unit.demo.components import GRAINS
 from unit.demo.controls import Controls
-from unit.demo.events import for_people, only_if
-from unit.demo.files import QUICK, RUN, SOON, kept, uploaded
+from unit.demo.events import Turns, for_people, latest, only_if
+from unit.demo.files import ONCE, QUICK, RUN, SOON, kept, uploaded
 from unit.demo.i18n import CHINESE, ENGLISH, Words
 from unit.demo.kept_styles import KeptStyles
 from unit.demo.result import ResultPanel
@@ -41,6 +42,11 @@ SCROLL = """() => {
 SOON_AFTER = "() => new Promise(done => setTimeout(done, 500))"
 
 
+def wants_result(what: Any) -> bool:
+    """Whether a result is to be drawn, as `Page.redraw` says it."""
+    return str(what).endswith("show")
+
+
 class Page:
     """The page in one language: its parts, and the handlers and events that concern several of them.
 
@@ -61,8 +67,11 @@ class Page:
                 self.result = ResultPanel(self.controls)
                 self.variations = Variations(self.controls)
                 self.styles = KeptStyles(self.controls, self.result.history)
+                self.result.visit.render()
         gr.Markdown(words("## More"))
         self.open = gr.Textbox("both", visible="hidden", elem_id="open")  # the tab that is open
+        self.fresh = gr.Textbox(visible="hidden", elem_id="fresh")  # after another photo or way, what is to be done
+        self.go = gr.Textbox(visible="hidden", elem_id="go")  # the same after that, and after another face
         with gr.Tabs(elem_id="tabs", overflow_behavior="wrap"):
             with gr.Tab(words("Both directions"), id="both") as both:
                 self.both = Both(self.controls)
@@ -99,17 +108,17 @@ class Page:
             tab.select(None, None, self.open, js=f"() => '{name}'")
         for name in self.drawn:
             self.redraw_if_open(name, self.open.change)
+        self.settle_on(self.fresh.change)
+        self.draw_on(self.go.change)
 
         # A style was chosen for a photo; for another one it can be kept.
         plain: dict[str, Any] = {"js": "() => ''", "trigger_mode": "always_last"}
         self.redraw(photo.input(None, None, controls.chosen_style, **plain))
         self.redraw(way.input(None, trigger_mode="always_last"))
         self.redraw(controls.example.input(lambda: (None, ""), None, [photo, controls.chosen_style], **QUICK))
-        self.redraw(
-            result.flip.click(for_people(lambda _, way: controls.flipped(way)).__get__(self), way, way, **QUICK)
-        )
+        self.redraw(result.flip.click(self.flip, way, way, **QUICK))
         used: dict[str, Any] = {"picture": result.download, "square": controls.square, "way": way}
-        reuse = result.reuse.click(self.use_result, outputs=[photo, way, controls.face_of], inputs_kwargs=used, **SOON)
+        reuse = result.reuse.click(self.use_result, outputs=[photo, way, controls.face_of], inputs_kwargs=used, **ONCE)
         self.redraw(reuse)
 
         controls.on_new_place(lambda event: self.redraw(event, settle=False, scroll=False))
@@ -120,17 +129,22 @@ class Page:
             turned(None, None, styles, js="() => [null, '']")
         self.connect_styles()
 
+        asked: dict[str, Any] = {"turns": result.turns, "turn": result.turn, "history": result.history}
         variations = {"gallery": self.variations.gallery, "styles": self.variations.styles}
-        picked = {"history": result.history, **variations, **settings}
-        shown = [*result.shown, controls.chosen_style]
-        picking = self.variations.gallery.select(self.pick, outputs=shown, inputs_kwargs=picked, **SOON)
+        picked = {**variations, **asked, **settings}
+        seen = [*result.shown, result.turn]
+        picking = self.variations.gallery.select(
+            self.pick, outputs=[*seen, controls.chosen_style], inputs_kwargs=picked, **ONCE
+        )
         self.redraw_styles(picking)
-        back = {"outputs": [*result.shown, *settings.values()], "inputs": result.history, **SOON}
-        self.redraw(result.strip.select(self.select, **back), show=False)
-        self.redraw(result.undo.click(self.undo, **back), show=False)
+        back: dict[str, Any] = {"outputs": [*seen, *settings.values()], "inputs_kwargs": asked}
+        self.redraw(result.strip.select(self.select, **back, **ONCE), show=False)
+        self.redraw(result.undo.click(self.undo, **back, **SOON), show=False)
 
         demo.load(self.assets.style, None, controls.pictures, **QUICK)  # more pictures may have been made by then
-        demo.load(None, None, controls.asked, js=f"() => ({SCRIPT})('{self.words.language}', '{CHINESE.path}')")
+        said = json.dumps({text: self.words(text) for text in texts.GRADIOS})
+        script = f"() => ({SCRIPT})('{self.words.language}', '{CHINESE.path}', {said})"
+        demo.load(None, None, controls.asked, js=script)
         noises = [*self.variations.noise.values(), self.variations.strength]
         wanted = [way, photo, controls.example, controls.chosen_style, *noises]
         self.redraw(controls.asked.change(self.arrive, controls.asked, wanted, **QUICK), scroll=False)
@@ -163,27 +177,38 @@ class Page:
 
         settle: whether the examples and the face may be others now. show: whether there is another result.
         """
-        controls = self.controls
         if scroll and show:
             event.then(None, None, None, js=SCROLL)
+        what = f"`${{performance.now()}} {'show' if show else ''}`"  # another each time, so that it is a change
         if settle:
-            named = {name: controls.settings[name] for name in ("photo", "example", "way")}
-            mix, about, film = self.mix, self.about, self.film.walk
-            fresh = [
-                controls.example, *self.result.early, mix.drawn_in, mix.example_2, *mix.journey.shown,
-                *film.shown, about.about, about.card, about.link_text, controls.style, *self.variations.fresh,
-            ]  # fmt: skip
-            wait = self.settle_and_wait if show else self.settle
-            event = event.then(wait, outputs=fresh, inputs_kwargs=named, **QUICK)
-            marked = {**named, **controls.place, "face_of": controls.face_of}
-            faces = [*controls.face_parts, controls.adjust]
-            event = event.then(controls.new_face, outputs=faces, inputs_kwargs=marked, **QUICK)
-        listener = event.then
-        if show:  # what is wrong with a photo is told by the result alone, and nothing else is left of the one before
-            event = self.result.redraw_on(event.then)
-            listener, shown = event.success, [self.variations.gallery, *self.both.shown, *self.mix.shown]
-            event.failure(lambda: [None] * len(shown), None, shown, **QUICK)
-        event = self.variations.redraw_on(listener)
+            turn = self.result.turn
+            event.then(None, turn, [turn, self.fresh], js=f"turn => [turn + 1, {what}]")
+        else:
+            event.then(None, None, self.go, js=f"() => {what}")
+
+    def settle_on(self, listener: Any) -> None:
+        """The examples and the face of another photo or way, and then the rest."""
+        controls, result = self.controls, self.result
+        named = {name: controls.settings[name] for name in ("photo", "example", "way")} | result.asked
+        mix, about, film = self.mix, self.about, self.film.walk
+        fresh = [
+            controls.example, *result.early, mix.drawn_in, mix.example_2, *mix.journey.shown,
+            *film.shown, about.about, about.card, about.link_text, controls.style, *self.variations.fresh,
+        ]  # fmt: skip
+        event = listener(latest(self.settle), outputs=fresh, inputs_kwargs=named | {"what": self.fresh}, **QUICK)
+        marked = {**named, **controls.place, "face_of": controls.face_of, "what": self.fresh}
+        faces = [*controls.face_parts, controls.adjust, self.go]
+        event.then(latest(self.find_faces), outputs=faces, inputs_kwargs=marked, **QUICK)
+
+    def draw_on(self, listener: Any) -> None:
+        """The result, if there is another, and what is made besides.
+
+        What is wrong with a photo is told by the result alone, and nothing else is left of the one before.
+        """
+        event = self.result.redraw_on(listener, {"what": self.go}, lambda named: wants_result(named["what"]))
+        shown = [self.variations.gallery, *self.both.shown, *self.mix.shown]
+        event.failure(lambda: [None] * len(shown), None, shown, **QUICK)
+        event = self.variations.redraw_on(event.success)
         for name in self.drawn:
             self.redraw_if_open(name, event.then)
 
@@ -197,41 +222,44 @@ class Page:
             self.films.append(event)
 
     @for_people
-    def settle(self, **given: Any) -> dict[Any, Any]:
-        way = given["way"]
+    def settle(self, what: Any, photo: Any, example: Any, way: Any) -> dict[Any, Any]:
+        """While a result is on its way; of an example it may be there already."""
+        given = {"photo": photo, "example": example, "way": way}
+        early = self.result.until_shown(**given) if wants_result(what) else {}
         return {
             **self.controls.settle(**given), **self.mix.settle(way), **self.about.settle(way), **self.film.walk.empty(),
-            **self.variations.settle(way),
+            **self.variations.settle(way), **early,
         }  # fmt: skip
 
-    @for_people
-    def settle_and_wait(self, **given: Any) -> dict[Any, Any]:
-        """The same, while a result is on its way; of an example it may be there already."""
-        return self.settle(**given) | self.result.until_shown(**given)
+    def find_faces(self, what: Any, **marked: Any) -> dict[Any, Any]:
+        """The face of another photo. Only then there is a result to be drawn, and not after what was overtaken."""
+        return self.controls.new_face(**marked) | {self.go: what}
 
     @for_people
     def pick(
-        self, event: gr.SelectData, gallery: Any, styles: list[str], history: History, **settings: Any
-    ) -> dict[Any, Any]:  # fmt: skip
+        self, event: gr.SelectData, gallery: Any, styles: list[str], turns: Turns, turn: Any, history: History,
+        **settings: Any,
+    ) -> Any:  # fmt: skip
         """The chosen variation becomes the result, and its style, if it has one, what is asked for."""
         result, framed = self.result, self.controls.framed(**settings)
         before, _ = self.assets.result(framed)
         after = uploaded(gallery[event.index]["image"]).path
         style = styles[event.index] if styles else ""
         shown = result.of_files(before, after, framed, history, settings | {"style": style}, plain=False)
-        return {getattr(result, name): value for name, value in shown.items()} | {self.controls.chosen_style: style}
+        answer = {getattr(result, name): value for name, value in shown.items()}
+        return answer | {result.turn: turns.next(turn), self.controls.chosen_style: style}
+
+    @for_people
+    def select(self, event: gr.SelectData, turns: Turns, turn: Any, history: History) -> dict[Any, Any]:
+        return self.result.come_back(history.select(event.index)) | {self.result.turn: turns.next(turn)}
+
+    @for_people
+    def undo(self, turns: Turns, turn: Any, history: History) -> dict[Any, Any]:
+        return self.result.come_back(history.undo()) | {self.result.turn: turns.next(turn)}
 
     @for_people
     def flip(self, way: Any) -> str:
         return self.controls.flipped(way)
-
-    @for_people
-    def select(self, history: History, event: gr.SelectData) -> dict[Any, Any]:
-        return self.result.come_back(history.select(event.index))
-
-    @for_people
-    def undo(self, history: History) -> dict[Any, Any]:
-        return self.result.come_back(history.undo())
 
     @for_people
     def use_result(self, picture: Any, square: Any, way: Any) -> tuple[str, str, str]:

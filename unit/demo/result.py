@@ -1,6 +1,6 @@
 """The third step of the page: the result beside its photo, what can be done with it, and the results of this visit."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +10,7 @@ from PIL import Image
 from unit.demo.before_after import WAITING, before_after, compared
 from unit.demo.components import cancel_button, download_button, no_download
 from unit.demo.controls import Controls
-from unit.demo.events import drawing, for_people, stoppable, warned
+from unit.demo.events import Turns, drawing, for_people, latest, only_if, stoppable, warned
 from unit.demo.files import QUICK, RUN, SOON, renamed, saved, uploaded
 from unit.demo.framed import Framed
 from unit.demo.service import Face, UploadedImage, UserError
@@ -24,14 +24,14 @@ BOX = "3 / 2"  # the shape of the place that the result has, whatever its own is
 
 
 class ResultPanel:
-    """shown: all that `show` changes. early: what `until_shown` does."""
+    """shown: all that `show` changes. early: what `until_shown` does. visit: what is put below the variations."""
 
     def __init__(self, controls: Controls):
         self.controls, self.words = controls, controls.words
         self.lay_out()
         self.shown = [
             self.before_after, self.note, self.download, self.full, self.full_download, self.full_status, self.reuse,
-            self.strip, self.history, self.taken,
+            self.undo, self.strip, self.history, self.taken,
         ]  # fmt: skip
         self.early = [self.before_after, self.download]
         self.connect()
@@ -46,13 +46,16 @@ class ResultPanel:
             self.flip = gr.Button(words("⇄ Other way round"), min_width=120, elem_id="flip")
             self.download = download_button(words("Download"), "download", first.get("download"))
             self.reuse = gr.Button(words("Use as input"), interactive=bool(first), min_width=120, elem_id="reuse")
-            self.undo = gr.Button(words("Undo"), min_width=90, elem_id="undo")
+            self.undo = gr.Button(words("Undo"), interactive=False, min_width=90, elem_id="undo")
             self.full = gr.Button(words("Full resolution"), interactive=bool(first), min_width=120, elem_id="full")
-        self.lay_out_taking()
         self.full_cancel = cancel_button(words, "full_cancel")
         self.full_status = gr.Markdown(elem_id="full_status")
         self.full_download = download_button(words("Download in full resolution"), "full_download", visible=False)
-        self.strip, self.history = results_strip(words, "strip"), gr.State(History())
+        with gr.Column(render=False, elem_id="visit") as self.visit:
+            self.lay_out_taking()
+            gr.Markdown(words("### Results of this visit"))
+            self.strip, self.history = results_strip(words, "strip"), gr.State(History())
+        self.turns, self.turn = gr.State(Turns()), gr.Number(0, visible="hidden", elem_id="turn")
 
     def lay_out_taking(self) -> None:
         words = self.words
@@ -96,17 +99,21 @@ class ResultPanel:
 
     def connect(self) -> None:
         settings = self.controls.settings
-        self.inputs = {"history": self.history, **settings}
-        self.draw = self.controls.if_photo(drawing(self, self.show))
+        self.asked = {"turns": self.turns, "turn": self.turn}
+        self.inputs = {"history": self.history, **self.asked, **settings}
         show_full = warned(drawing(self, self.show_full), lambda **_: {self.full_status: ""})
         stoppable(self.full.click, self.full_cancel, show_full, settings, [self.full_status, self.full_download])
         self.side_by_side.click(self.take_picture, [self.history, self.made_with], self.taken, **SOON)
         self.gif.click(self.take_gif, self.history, self.taken, **SOON)
         self.full_cancel.click(lambda: self.words("Stopped."), None, self.full_status, **QUICK)
 
-    def redraw_on(self, listener: Any) -> Any:
-        """A result when `listener` says so, an event's `then`, say. Gives the event, whose failure was one sentence."""
-        event = listener(self.draw, outputs=self.shown, inputs_kwargs=self.inputs, **AT_ONCE)
+    def redraw_on(self, listener: Any, more: dict[str, Any], wanted: Callable[[dict[str, Any]], bool]) -> Any:
+        """A result when `listener` says so, an event's `then`, say, and if it is wanted by what the inputs are.
+
+        more: inputs that only `wanted` sees. Gives the event, whose failure was one sentence.
+        """
+        draw = latest(only_if(self.controls.if_photo(drawing(self, self.show)), wanted, *more))
+        event = listener(draw, outputs=self.shown, inputs_kwargs=self.inputs | more, **AT_ONCE)
         event.failure(self.no_results, None, self.shown, **QUICK)
         return event
 
@@ -134,6 +141,7 @@ class ResultPanel:
             "full_status": "",
             "taken": no_download(),
             "reuse": gr.Button(interactive=True),
+            "undo": gr.Button(interactive=history.can_undo()),
             "strip": history.value(),
             "history": history,
         }
@@ -158,7 +166,8 @@ class ResultPanel:
     def says(self, framed: Framed, photo: Any) -> str:
         """One line on what is seen."""
         words, face = self.words, framed.request.face
-        if face and face == Face.middle(framed.request.upload.opened()).rounded():
+        image = framed.request.upload.opened() if face else None
+        if image and face == Face.middle(image).rounded():
             return words(
                 "No face was found here, so the middle of the photo was taken. Under “Adjust the face” you can drag "
                 "the square onto the face; one seen from the front works best."
@@ -166,6 +175,8 @@ class ResultPanel:
         if photo is None:
             return words(EXAMPLE)
         said = words("Your photo is on the left, and on the right is what the model made up.")
+        if image and len(Face.all_found(image)) > 1:
+            said += " " + words("There are several faces in it: under “Adjust the face” you can tap another.")
         if ways := self.controls.ways_for_faces(framed.request):
             said += " " + words("There is the face of a cat or a dog in it: {ways} is made for those.", ways=ways)
         elif not self.controls.assets.knows(framed.request):
@@ -227,7 +238,9 @@ class ResultPanel:
 
     def come_back(self, history: History) -> dict[Any, Any]:
         """The result that is the current one of a history, with all that it was made with."""
-        back: dict[Any, Any] = {self.history: history, self.strip: history.value()}
+        back: dict[Any, Any] = {
+            self.history: history, self.strip: history.value(), self.undo: gr.Button(interactive=history.can_undo()),
+        }  # fmt: skip
         if history.current is None:
             return back
         result, made = history.current, history.current.settings

@@ -77,6 +77,10 @@ class History:
         earlier = [*dropwhile(lambda number: self.results[number] == self.current, self._there())]
         return replace(self, shown=tuple(reversed(earlier))) if earlier else self
 
+    def can_undo(self) -> bool:
+        """Whether anything else was shown before this."""
+        return self.undo().current not in (None, self.current)
+
     def value(self) -> dict[str, Any]:
         """What `results_strip` shows: the results whose files are there, the newest first."""
         items = [

@@ -1,5 +1,10 @@
 """The longer texts of the page, in English. Their Chinese is in `unit.demo.locale.zh_tw`."""
 
+# What Gradio says in English in any language.
+GRADIOS = (
+    "Upload file", "Capture from camera", "Paste from clipboard", "Click to Access Webcam", "capture photo",
+    "Remove Image", "Fullscreen", "Exit fullscreen mode", "Download", "Close",
+)  # fmt: skip
 TITLE = """
 # UNIT in the browser
 Turn summer into winter, day into night, a cat into a dog. The pictures are made up: the models never saw the same scene

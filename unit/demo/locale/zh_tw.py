@@ -101,6 +101,16 @@ TABLE = {
     ),
     "Photos, and what the models made of them": "照片，以及模型轉換的結果",
     "A photo, and what the model made of it: {way}": "一張照片，以及模型轉換的結果：{way}",
+    # what Gradio says
+    "Upload file": "上傳檔案",
+    "Capture from camera": "用相機拍照",
+    "Paste from clipboard": "從剪貼簿貼上",
+    "Click to Access Webcam": "點一下來開啟相機",
+    "capture photo": "拍照",
+    "Remove Image": "移除圖片",
+    "Fullscreen": "全螢幕",
+    "Exit fullscreen mode": "離開全螢幕",
+    "Close": "關閉",
     # the slider over two pictures, and the strip of results
     "Before and after: how much of each is seen": "轉換前與轉換後：各看到多少",
     "{before} % before, {after} % after": "轉換前 {before}%，轉換後 {after}%",
@@ -111,6 +121,7 @@ TABLE = {
     "The result will appear here.": "結果會顯示在這裡。",
     "This result is no longer here.": "這個結果已經不在了。",
     "Results of this visit": "這次的結果",
+    "### Results of this visit": "### 這次的結果",
     # names of files
     "{domain}": "變{domain}",
     "full": "完整解析度",
@@ -181,7 +192,7 @@ TABLE = {
     "All other measures": "其他所有評量",
     "not a number": "無法計算",
     # the three steps
-    "## 1. Choose what to turn into what": "## 1. 選擇要把什麼變成什麼",
+    "## 1. Choose a transformation": "## 1. 選擇要把什麼變成什麼",
     "What to turn into what": "把什麼變成什麼",
     "## 2. Bring a photo": "## 2. 加入一張照片",
     "Or take an example": "或選一個範例",
@@ -220,6 +231,9 @@ TABLE = {
     "No face was found here, so the middle of the photo was taken. Under “Adjust the face” you can drag the square "
     "onto the face; one seen from the front works best.": (
         "在這張照片裡沒有找到臉，所以取用正中央的部分。可以在「調整臉的位置」裡把方框拖曳到臉上；正面的臉效果最好。"
+    ),
+    "There are several faces in it: under “Adjust the face” you can tap another.": (
+        "照片裡有好幾張臉：可以在「調整臉的位置」裡點選另一張。"
     ),
     "{done} of {tiles} parts are done": "已完成 {done} 塊，共 {tiles} 塊",
     "Take it along": "帶走結果",

@@ -31,7 +31,7 @@ class Mix:
             with gr.Column(scale=1, min_width=240):
                 self.photo_2 = photo_box(words, "Second photo", "photo_2", height=190)
                 self.example_2 = gr.Radio(
-                    self.second_choices(self.controls.first), label=words("Or take an example"), container=False,
+                    self.second_choices(self.controls.first), label=words("Or take an example"),
                     elem_id="seconds", elem_classes="tiles",
                 )  # fmt: skip
             with gr.Column(scale=2, min_width=280):
