@@ -348,6 +348,7 @@ def page(browser: Browser, styled_url: str) -> Iterator[Page]:
         yield page
 
 
+@pytest.mark.slow
 def test_a_chosen_style_is_that_of_full_resolution_undo_and_link(
     page: Page, browser: Browser, translator: Translator, styled_url: str, tmp_path: Path
 ) -> None:
@@ -386,6 +387,7 @@ def test_a_chosen_style_is_that_of_full_resolution_undo_and_link(
     expect(page.locator("#chosen_style").locator("textarea, input").first).to_have_value("")
 
 
+@pytest.mark.slow
 def test_styles_are_kept_chosen_again_mixed_and_walked_through(
     page: Page, translator: Translator, tmp_path: Path
 ) -> None:
