@@ -1,6 +1,6 @@
 """The app, started once for all tests as a person would start it: `python app.py`.
 
-Both test_app and test_browser take it as a plugin, so that they share one server. (No assert here to rewrite:
+test_app and the tests in a browser take it as a plugin, so that they share one server. (No assert here to rewrite:
 PYTEST_DONT_REWRITE.)
 """
 

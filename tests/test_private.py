@@ -1,6 +1,6 @@
 """What visitors are promised: nothing leaves the server, little stays on it, and it gives away nothing of itself.
 
-That the page asks no other machine for anything is watched by `page` in test_browser, in each of its tests.
+That the page asks no other machine for anything is watched by `page` of visit.py, in each test in a browser.
 """
 
 import contextlib
