@@ -147,7 +147,8 @@ class Page:
         demo.load(None, None, controls.asked, js=script)
         noises = [*self.variations.noise.values(), self.variations.strength]
         wanted = [way, photo, controls.example, controls.chosen_style, *noises]
-        self.redraw(controls.asked.change(self.arrive, controls.asked, wanted, **QUICK), scroll=False)
+        arrived = controls.asked.change(self.arrive, controls.asked, wanted, **QUICK)
+        self.redraw(arrived, scroll=False, opening=True)
 
         for name, tab in self.tabs.items():  # a film that nobody looks at keeps everybody waiting
             if name != "film":
@@ -172,17 +173,22 @@ class Page:
         if "between_styles" in self.drawn:
             self.redraw_if_open("between_styles", event.success)
 
-    def redraw(self, event: Any, settle: bool = True, show: bool = True, scroll: bool = True) -> None:
+    def redraw(
+        self, event: Any, settle: bool = True, show: bool = True, scroll: bool = True, opening: bool = False
+    ) -> None:  # fmt: skip
         """After another photo or way: the result, its variations, and what is shown in the tab that is open.
 
         settle: whether the examples and the face may be others now. show: whether there is another result.
+        opening: whether nobody has asked for it but the page itself.
         """
         if scroll and show:
             event.then(None, None, None, js=SCROLL)
         what = f"`${{performance.now()}} {'show' if show else ''}`"  # another each time, so that it is a change
         if settle:
-            turn = self.result.turn
-            event.then(None, turn, [turn, self.fresh], js=f"turn => [turn + 1, {what}]")
+            # Who asks for something before the page has opened is not to get it twice.
+            here = [self.result.turn, self.fresh, self.controls.asked]
+            begin = f"(turn, fresh, asked) => turn && {str(opening).lower()} && asked === '?' ? [turn, fresh]"
+            event.then(None, here, here[:2], js=f"{begin} : [turn + 1, {what}]")
         else:
             event.then(None, None, self.go, js=f"() => {what}")
 
