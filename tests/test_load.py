@@ -123,6 +123,7 @@ def begun(client: Client, folder: Path) -> Job:
     return job
 
 
+@pytest.mark.slow
 def test_an_app_that_is_told_to_end_ends_well_in_the_middle_of_a_translation(shipped, tmp_path):
     with serve(shipped, tmp_path) as (url, server):
         begun(patient_client(url), tmp_path)

@@ -109,6 +109,7 @@ def test_intervals_of_kid_hold_the_truth() -> None:
     assert draws_are_about_the_value == pytest.approx(measured.value, abs=(measured.high - measured.low) / 4)
 
 
+@pytest.mark.slow
 def test_intervals_of_fid_hold_that_of_as_many_pictures() -> None:
     def distance(i: int, resamples: int = 60) -> Measured:
         return fid(gaussian(25, 8, 2 * i), gaussian(25, 8, 2 * i + 1, shift=0.7), resamples=resamples, seed=i)

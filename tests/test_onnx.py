@@ -41,6 +41,7 @@ def folder(model: UNIT, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.mark.slow
 def test_the_documented_example_draws_what_translate_draws(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (example,) = EXAMPLE
     assert len([line for line in example.splitlines() if line]) <= 11
@@ -71,6 +72,7 @@ def test_the_file_says_what_it_takes(folder: Path) -> None:
     assert all(side.dim_param for side in sides)
 
 
+@pytest.mark.slow
 def test_noise_is_added_to_the_code(model: UNIT, tmp_path: Path) -> None:
     import onnxruntime
 

@@ -92,6 +92,7 @@ assert page.__file__.startswith(folder) and page.CSS
 """
 
 
+@pytest.mark.slow
 def test_it_works_in_an_empty_folder(installed: Path, distribution: Distribution, tmp_path: Path) -> None:
     """The library, the command line, and with the packages that only extras ask for the page, too."""
     extras = {requirement.name for _, requirement in requirements(distribution, every_extra(distribution))}

@@ -55,7 +55,9 @@ def run_replicas(launcher: list[str], data: str, out: Path, **options: object) -
 ALL = {"r1": 10.0, "r1_every": 2, "diffaugment": True, "real_negatives": True, "clip": 1.0, "accumulate": 2}
 
 
-@pytest.mark.parametrize("options", [{}, ALL], ids=["plain", "all-options"])
+@pytest.mark.parametrize(
+    "options", [pytest.param({}, id="plain"), pytest.param(ALL, id="all-options", marks=pytest.mark.slow)]
+)
 def test_two_processes_are_identical_and_equal_one_with_the_whole_batch(data, tmp_path, options):
     run_replicas(TORCHRUN, data, tmp_path / "two", **options)
     run_replicas([sys.executable], data, tmp_path / "one", **(options | {"accumulate": 1}))
