@@ -81,8 +81,11 @@ def test_what_cannot_be_used_is_as_if_it_were_not_there(tmp_path, caplog, conten
 def test_the_command_looks_at_training_photos(tmp_path, tiny_checkpoint, capsys):
     checkpoint = shutil.copytree(tiny_checkpoint, tmp_path / "model")
     (tmp_path / "data").mkdir()
-    assert main([str(checkpoint), "--data", str(seasons(tmp_path / "data")), "--kinds", "2"]) == 0
-    assert "2 kinds of 19 photos" in capsys.readouterr().out
+    data = seasons(tmp_path / "data")
+    assert main([str(checkpoint), "--data", str(data), "--kinds", "2", "--others", str(CHELSEA.parent)]) == 0
+    out = capsys.readouterr().out
+    assert "2 kinds of 19 photos" in out
+    assert f"{CHELSEA.parent}: 1 of 1 photos are unfamiliar" in out
     known = Familiar.load(checkpoint)
     assert sum(known.knows(load_image(path)) for path in (tmp_path / "data" / "trainB").iterdir()) > 4  # of nine
     assert not known.knows(load_image(CHELSEA))

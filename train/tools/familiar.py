@@ -23,16 +23,20 @@ MARGIN = 1.15  # ... and so are those that are a little further away: nobody sho
 
 
 @command("familiar")
-def main(checkpoint: Positional[Path], data: str, photos: int = 600, kinds: int = 16, seed: int = 0) -> None:
+def main(
+    checkpoint: Positional[Path], data: str, others: tuple[Path, ...] = (), photos: int = 600, kinds: int = 16,
+    seed: int = 0,
+) -> None:  # fmt: skip
     """Look at training photos, so that the page can say when a visitor's photo is of another kind.
 
-    Writes familiar.safetensors into the folder of a checkpoint. Prints which share of the test photos would be called
-    unfamiliar.
+    Writes familiar.safetensors into the folder of a checkpoint. Prints how many of the test photos, and of other
+    photos, would be called unfamiliar.
 
     Args:
         checkpoint: A folder as `train export` leaves it.
         data: Folder with trainA and trainB, and perhaps testA and testB, or hf:owner/dataset.
-        photos: Training photos of each domain that are looked at, at most.
+        others: Folders of other photos, of which it is told how many are unfamiliar.
+        photos: Photos of each folder that are looked at, at most.
         kinds: Kinds that are told apart.
         seed: Decides which photos, and the order of the kinds.
     """
@@ -41,10 +45,9 @@ def main(checkpoint: Positional[Path], data: str, photos: int = 600, kinds: int 
     known = learn(seen, kinds, seed)
     known.save(folder)
     print(f"{folder / FAMILIAR}: {kinds} kinds of {len(seen)} photos")
-    for name in ("testA", "testB"):
-        if (root / name).is_dir():
-            far = known.distances(look(root / name, photos, seed)) > known.limit
-            print(f"{name}: {int(far.sum())} of {len(far)} photos are unfamiliar")
+    for tested in (*filter(Path.is_dir, (root / "testA", root / "testB")), *others):
+        far = known.distances(look(tested, photos, seed)) > known.limit
+        print(f"{tested}: {int(far.sum())} of {len(far)} photos are unfamiliar")
 
 
 def look(folder: Path, most: int, seed: int) -> Tensor:
