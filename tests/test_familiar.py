@@ -1,5 +1,7 @@
 """The kinds of photos that a model knows: what is learnt, what is made of a file, and what the shipped ones say."""
 
+import errno
+import os
 import shutil
 from pathlib import Path
 
@@ -89,8 +91,20 @@ def test_the_command_looks_at_training_photos(tmp_path, tiny_checkpoint, capsys)
     known = Familiar.load(checkpoint)
     assert sum(known.knows(load_image(path)) for path in (tmp_path / "data" / "trainB").iterdir()) > 4  # of nine
     assert not known.knows(load_image(CHELSEA))
-    assert main([str(checkpoint), "--data", str(tmp_path / "data"), "--kinds", "9"]) == 1
+    assert main([str(checkpoint), "--data", str(data), "--kinds", "9"]) == 1
     assert "too few for 9 kinds" in capsys.readouterr().err
+
+
+def test_where_nothing_can_be_written_it_is_a_sentence_with_the_file(tmp_path, tiny_checkpoint, capsys, monkeypatch):
+    checkpoint = shutil.copytree(tiny_checkpoint, tmp_path / "model")
+
+    def full(file, data):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(file))
+
+    monkeypatch.setattr("unit.familiar.write_atomic", full)
+    (tmp_path / "data").mkdir()
+    assert main([str(checkpoint), "--data", str(seasons(tmp_path / "data")), "--kinds", "2"]) == 1
+    assert capsys.readouterr().err.splitlines()[-1] == f"{checkpoint / FAMILIAR}: No space left on device."
 
 
 def test_a_photo_of_any_size_and_mode_is_looked_at():

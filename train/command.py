@@ -60,7 +60,11 @@ def one_sentence(main: Callable[[Arguments], int]) -> Callable[..., int]:
     def command(arguments: Arguments = None) -> int:
         try:
             return main(arguments)
-        except (ValueError, OSError, SafetensorError) as error:
+        except OSError as error:
+            said = f"{error.filename}: {error.strerror}." if error.filename and error.strerror else error
+            print(said, file=sys.stderr)
+            return 1
+        except (ValueError, SafetensorError) as error:
             print(error, file=sys.stderr)
             return 1
         except KeyboardInterrupt:
