@@ -18,6 +18,7 @@ from safetensors.torch import load_file
 from tests.photos import seasons
 from train.checkpointer import checkpoints
 from train.config import TrainConfig, UNITWeights
+from train.data.batches import _unless_the_trainer_has_gone
 from train.loop import train
 from train.parallel import processes
 from unit import UNITConfig
@@ -154,6 +155,19 @@ def hangups_heard() -> Iterator[None]:
     before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
     yield
     signal.signal(signal.SIGHUP, before)
+
+
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (BrokenPipeError("gone"), False), (EOFError(), False), (OSError("disk"), True), (RuntimeError("cuda"), True),
+        (RuntimeError("did not receive acknowledgement of fd"), False),
+    ],
+)  # fmt: skip
+def test_a_reader_does_not_complain_that_the_trainer_has_ended(error, told, capsys):
+    """What Python's multiprocessing raises where nobody takes a batch any more."""
+    _unless_the_trainer_has_gone(type(error), error, None)
+    assert (type(error).__name__ in capsys.readouterr().err) is told
 
 
 @pytest.mark.parametrize(

@@ -5,9 +5,11 @@ import math
 import random
 import shutil
 import signal
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from types import TracebackType
 from typing import Any, NamedTuple
 
 import torch
@@ -155,7 +157,7 @@ def batches(config: TrainConfig, first_step: int, rank: int = 0, world: int = 1)
         prefetch_factor=AHEAD if workers else None,
         timeout=SILENCE if workers else 0,
         pin_memory=torch.cuda.is_available(),
-        worker_init_fn=_leave_signals_to_the_trainer,
+        worker_init_fn=_leave_the_end_to_the_trainer,
         generator=torch.Generator(),  # it seeds the workers, who have no use for it; else the global one would move on
     )
 
@@ -238,10 +240,18 @@ def _check_shared_memory(config: TrainConfig, where: Path = Path("/dev/shm")) ->
         )
 
 
-def _leave_signals_to_the_trainer(_worker: int) -> None:
+def _leave_the_end_to_the_trainer(_worker: int) -> None:
     """Schedulers and terminals signal every process at once; readers must go on until the trainer has saved."""
     for number in stop_signals():
         signal.signal(number, signal.SIG_IGN)
+    sys.excepthook = _unless_the_trainer_has_gone
+
+
+def _unless_the_trainer_has_gone(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    """A traceback on stderr, but not of a batch that was on its way when the trainer ended: nobody misses it."""
+    unanswered = isinstance(error, RuntimeError) and "did not receive acknowledgement" in str(error)
+    if not (unanswered or issubclass(kind, ConnectionError | EOFError)):
+        sys.__excepthook__(kind, error, trace)
 
 
 def held_out_photos(config: TrainConfig, n: int) -> tuple[Tensor, Tensor] | None:

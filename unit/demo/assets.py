@@ -15,7 +15,7 @@ from PIL import Image
 
 from unit.demo.files import saved
 from unit.demo.framed import Framed
-from unit.demo.service import DemoService, Face, TranslationRequest, UploadedImage
+from unit.demo.service import DemoService, TranslationRequest, UploadedImage
 from unit.demo.visualize import thumbnail, whole_thumbnail
 from unit.familiar import Familiar
 from unit.messages import Message
@@ -108,8 +108,7 @@ class PageAssets:
 
     def framed(self, example: Example) -> Framed:
         """As the page shows it at first."""
-        face = Face.found(example.upload.opened()).rounded() if self.service.of_faces(example.model) else None
-        return Framed.of(self.service.request(example.upload, example.direction, example.model, face), put_back=True)
+        return Framed.of(self.service.request(example.upload, example.direction, example.model), put_back=True)
 
     def result(self, framed: Framed) -> list[str]:
         """Files of what the model was shown and of its translation, remembered if it is of an example."""

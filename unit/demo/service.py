@@ -290,7 +290,7 @@ class DemoService:
         if not self.of_faces(name):
             face = None
         elif face is None:
-            face = Face.found(upload.opened())
+            face = Face.found(upload.opened()).rounded()  # so that the sliders, which show it, mean the same
         source, followed = self.other(target, name), None
         if example:
             self._check_styles(name)
