@@ -12,9 +12,10 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 demo: $(VENV)/app.done
 	$(BIN)/python app.py
 
-# Two tests at a time, of one thread each: two cores are what it is meant for.
+# WORKERS tests at a time, of one thread each: two cores are what it is meant for.
+WORKERS := 2
 test: lint
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal -m "not slow"
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m "not slow"
 
 lint: $(VENV)/test.done
 	$(BIN)/ruff check .

@@ -34,11 +34,9 @@ def test_the_first_view_shows_what_it_is_about(page):
     assert before(page).get_attribute("src").endswith("/a-summer_meadow.png")
     expect(page.locator("#note")).to_contain_text("An example")
     for tiles, count in (("#way label", 4), ("#examples label", 1)):
-        pictures = page.locator(tiles).evaluate_all(
-            "tiles => tiles.map(tile => getComputedStyle(tile).backgroundImage)"
-        )
-        assert len(pictures) == count
-        assert all(picture.startswith('url("data:image/webp;base64,') for picture in pictures)
+        expect(page.locator(tiles)).to_have_count(count)
+        for tile in page.locator(tiles).all():  # which are given their pictures again when all examples are made
+            expect(tile).to_have_css("background-image", re.compile(r'^url\("data:image/webp;base64,'))
     expect(variations(page)).to_have_count(4)
     for name in ("result_in", "result_there", "result_back", "again", "again_heat", "cycle", "cycle_heat"):
         expect(page.locator(f"#{name} img")).to_be_visible()
@@ -222,7 +220,7 @@ def test_no_tab_is_ever_empty(page):
     expect(page.locator("#between img")).to_be_visible()
     expect(page.locator("#journey_film")).to_be_hidden()  # of a film that nobody has asked for yet
     for tile in page.locator("#seconds label").all():
-        assert "data:image/webp" in tile.evaluate("tile => getComputedStyle(tile).backgroundImage")
+        expect(tile).to_have_css("background-image", re.compile("data:image/webp"))
     open_tab(page, "From noise")
     expect(page.locator("#pairs .grid-wrap img")).to_have_count(8)
     open_tab(page, "About this model")
